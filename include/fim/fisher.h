@@ -1,0 +1,105 @@
+// fim/fisher.h - the Fisher block of one layer: samples, their capture from a network, and everything that is
+// asked of the exact block without storing it.
+//
+//     F = (1/N) Σ_n (a_n a_nᵀ) ⊗ G_n          (D, D), D = d_a·d_g
+//     Rs = (1/N) Σ_n svec(a_n a_nᵀ) svec(G_n)ᵀ  (p_a, p_g), the rearranged block in symmetric packing
+//
+// The singular values of Rs are those of Van Loan's rearrangement R(F): the Kronecker spectrum of F.
+#ifndef FIM_FISHER_H
+#define FIM_FISHER_H
+
+#include <gsl/gsl_matrix.h>
+#include <gsl/gsl_vector.h>
+
+#include "fim/base.h"
+#include "fim/linalg.h"
+#include "fim/net.h"
+#include "fim/op.h"
+
+// ---- Which Fisher ----
+
+typedef enum fim_fisher_kind {
+    FIM_FISHER_EXACT,    // expectation over y ~ p(y|x) in closed form (the generalized Gauss-Newton block)
+    FIM_FISHER_MC,       // `draws` labels per sample drawn from the model
+    FIM_FISHER_EMPIRICAL // the labels of the data set
+} fim_fisher_kind;
+
+typedef struct fim_fisher_spec {
+    fim_fisher_kind kind;
+    size_t draws; // mc only, >= 1
+    uint64_t seed;
+} fim_fisher_spec;
+
+// "exact", "mc", "mc:K" or "empirical"; the seed is left as it is.
+fim_status fim_fisher_spec_parse(const char *text, fim_fisher_spec *spec);
+// The inverse, e.g. "mc:1".
+char *fim_fisher_spec_format(const fim_fisher_spec *spec, char buffer[static 32]);
+
+// ---- Samples of one layer ----
+
+// Exactly one of g and packed is set: the side that is smaller to keep.
+typedef struct fim_samples {
+    size_t n, d_a, d_g;
+    size_t columns;     // C, rows of g per sample (0 with packed)
+    gsl_matrix *a;      // (n, d_a), with the trailing 1 of a bias
+    gsl_matrix *g;      // (n·C, d_g): row n·C + c is g_nc, so that G_n = Σ_c g_nc g_ncᵀ; or NULL
+    gsl_matrix *packed; // (n, p_g): svec(G_n); or NULL
+} fim_samples;
+
+void fim_samples_clear(fim_samples *samples);
+// Shapes agree and every number is finite; the message says which is not.
+fim_status fim_samples_check(const fim_samples *samples);
+
+// The samples of the layers `layers[0..n_layers)` (strictly increasing indices) of net at all rows of data,
+// in one forward pass and the cheapest backward one (src/fisher/capture.c explains the choice).
+// FIM_ERR_BUDGET when samples need more than `budget` bytes.
+fim_status fim_fisher_capture(const fim_net *net, const fim_data *data, const fim_fisher_spec *spec,
+                              const size_t *layers, size_t n_layers, size_t budget,
+                              const fim_monitor *monitor, fim_samples *out);
+
+// ---- The block ----
+
+typedef struct fim_fisher fim_fisher;
+
+// The block of the samples, which must outlive it. Nothing is computed yet.
+fim_status fim_fisher_new(const fim_samples *samples, fim_fisher **out);
+// The block from its stored dense form (D, D) (taken over), as read from a dump without samples; a (d_a, d_a)
+// and g (d_g, d_g), the KFAC factors, may be NULL (taken over too). `n` is the number of samples it was
+// averaged over.
+fim_status fim_fisher_new_dense(gsl_matrix *dense, size_t d_a, size_t d_g, size_t n, gsl_matrix *a,
+                                gsl_matrix *g, fim_fisher **out);
+void fim_fisher_free(fim_fisher *f);
+
+size_t fim_fisher_d_a(const fim_fisher *f);
+size_t fim_fisher_d_g(const fim_fisher *f);
+size_t fim_fisher_samples(const fim_fisher *f); // N
+
+// u (d_a, d_a) = R(F) vec(V) = (1/N) Σ_n ⟨G_n, V⟩ a_n a_nᵀ, V (d_g, d_g) symmetric.
+fim_status fim_fisher_rearranged(const fim_fisher *f, const gsl_matrix *v, gsl_matrix *u);
+// v (d_g, d_g) = R(F)ᵀ vec(U) = (1/N) Σ_n (a_nᵀ U a_n) G_n, U (d_a, d_a) symmetric.
+fim_status fim_fisher_rearranged_transposed(const fim_fisher *f, const gsl_matrix *u, gsl_matrix *v);
+// A = (1/N) Σ a_n a_nᵀ and G = (1/N) Σ G_n. FIM_ERR_UNAVAILABLE for a dense block without factors.
+fim_status fim_fisher_moments(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g);
+// lambda (d_a, d_g) = diagonal of F in the basis U_a ⊗ U_g, NULL for identities.
+fim_status fim_fisher_diagonal(const fim_fisher *f, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                               gsl_matrix *lambda);
+// y = F x, parameter matrices (d_a, d_g).
+fim_status fim_fisher_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y);
+fim_status fim_fisher_norm2(const fim_fisher *f, double *out); // ‖F‖²_F
+fim_status fim_fisher_trace(const fim_fisher *f, double *out);
+// The form through which fim_op_inner sees F; valid as long as f.
+fim_form fim_fisher_form(const fim_fisher *f);
+
+// Rs (p_a, p_g).
+fim_status fim_fisher_packed(const fim_fisher *f, gsl_matrix *rs);
+// dense (D, D) = F, through Rs.
+fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense);
+
+// The min(D, N·C) largest eigenvalues of F (the others are zero), decreasing, into a new vector: by the Gram
+// matrix of the rows a_n ⊗ g_nc when there are fewer rows than D, else by a dense eigensolver. FIM_ERR_BUDGET
+// when neither fits.
+fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
+// All min(p_a, p_g, N) singular values of Rs that can be non-zero, decreasing, into a new vector.
+fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
+
+#endif

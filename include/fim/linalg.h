@@ -1,0 +1,84 @@
+// fim/linalg.h - dense symmetric kernels on LAPACK, the symmetric packing svec, and Golub-Kahan-Lanczos.
+//
+// Matrices are gsl_matrix (row-major); gsl_blas_* and cblas_* calls are answered by OpenBLAS. This is the
+// only room that calls LAPACK.
+#ifndef FIM_LINALG_H
+#define FIM_LINALG_H
+
+#include <gsl/gsl_matrix.h>
+#include <gsl/gsl_vector.h>
+
+#include "fim/base.h"
+
+// ---- Set-up: once per program ----
+
+// Switches GSL's aborting error handler off and sets the threads of OpenBLAS and OpenMP (0 keeps their
+// defaults).
+void fim_linalg_setup(size_t threads);
+// Threads in use.
+size_t fim_linalg_threads(void);
+// "OpenBLAS 0.3.21 ... SkylakeX ... from /lib/...": which library answers cblas_dgemm, and with which
+// kernels.
+const char *fim_linalg_describe(char *buffer, size_t size);
+
+// ---- Allocation with a status (zeroed; rows or columns may be 0) ----
+
+fim_status fim_matrix_new(size_t rows, size_t columns, const char *what, gsl_matrix **out);
+fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out);
+// Deep copies.
+fim_status fim_matrix_copy(const gsl_matrix *source, const char *what, gsl_matrix **out);
+
+// ---- svec: the upper triangle of a symmetric matrix, row by row, off-diagonals times sqrt(2) ----
+// An isometry: <svec(M), svec(K)> = <M, K>. Index of (i, j), i <= j: i·n − i(i−1)/2 + (j − i).
+
+// n(n+1)/2.
+size_t fim_svec_size(size_t n);
+// packed (fim_svec_size(n)) = svec(M); only the upper triangle of M (n, n) is read.
+void fim_svec_pack(const gsl_matrix *m, double *packed);
+// M (n, n) = the symmetric matrix of svec `packed`.
+void fim_svec_unpack(const double *packed, gsl_matrix *m);
+// packed += weight · svec(x xᵀ), x of n entries.
+void fim_svec_add_outer(const double *x, size_t n, double weight, double *packed);
+
+// ---- Eigenvalues and singular values (FIM_ERR_NUMERIC when LAPACK does not converge) ----
+
+// Full symmetric eigendecomposition, eigenvalues in decreasing order. m (n, n), lower triangle read, becomes
+// the eigenvectors as columns; values (n).
+fim_status fim_eigen(gsl_matrix *m, gsl_vector *values);
+// Eigenvalues only, decreasing; m is destroyed. Two-stage reduction for large n.
+fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values);
+// All singular values of m (rows, columns), decreasing; m is destroyed; values (min(rows, columns)).
+fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values);
+
+// ---- Golub-Kahan-Lanczos bidiagonalization with full reorthogonalization and thick restart ----
+
+// A linear map M of size (rows, columns) known by its products.
+typedef struct fim_map {
+    size_t rows, columns;
+    const void *context;
+    // y (rows) = M x (columns); y = Mᵀ x for `transposed` (x: rows, y: columns).
+    fim_status (*apply)(const void *context, bool transposed, const double *x, double *y);
+} fim_map;
+
+typedef struct fim_gkl_options {
+    double tolerance;    // relative residual, both sides: <= tolerance · σ₁; 0 takes 1e-10
+    size_t max_products; // with M or Mᵀ; 0 takes 2000
+    size_t basis;        // Krylov basis kept at most; 0 takes max(2k + 20, 40)
+    uint64_t seed;       // of the random part of the starting vector, and of replacements on breakdown
+    const double *start; // (columns) starting vector, or NULL for a random one
+} fim_gkl_options;
+
+typedef struct fim_gkl_info {
+    size_t products; // applied, both sides counted
+    size_t restarts;
+    double residual; // the larger of max ‖M v − σ u‖ and max ‖Mᵀ u − σ v‖, recomputed at the end, over σ₁
+    bool converged;
+} fim_gkl_info;
+
+// The k leading singular triplets of M: u (k, rows) and v (k, columns) with one vector a row, sigma (k),
+// decreasing. k <= min(rows, columns). A map of rank below k gives zero singular values with orthonormal
+// vectors. FIM_NOT_CONVERGED leaves the best triplets found in the outputs and the residual in `info`.
+fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options, gsl_matrix *u,
+                   gsl_vector *sigma, gsl_matrix *v, fim_gkl_info *info);
+
+#endif

@@ -1,0 +1,27 @@
+// fim/report.h - a report, shown: aligned table, CSV, JSON, figures by gnuplot, an index page.
+#ifndef FIM_REPORT_H
+#define FIM_REPORT_H
+
+#include "fim/io.h"
+
+// Each writes to a new NUL-terminated text (*out is malloc'ed).
+// The table: per layer a header line, then one line per method, the best value of each column marked with
+// '*'.
+fim_status fim_report_table(const fim_record *report, char **out);
+// One line per method and layer; a missing value is an empty field.
+fim_status fim_report_csv(const fim_record *report, char **out);
+// The JSON contract of fim-analyze; a missing value is null beside "<name>_why".
+fim_status fim_report_json(const fim_record *report, char **out);
+// The JSON contract of fim-train from a run log.
+fim_status fim_report_run_json(const fim_record *log, char **out);
+
+// Figures of a report or of run logs into `folder` (made when missing): per figure <name>.gp, <name>.dat,
+// <name>.svg, <name>.png, and index.html that shows them with the table. Without gnuplot the .gp and .dat
+// files and the page are still written and FIM_ERR_UNAVAILABLE tells how to draw them. `title` heads the
+// page.
+fim_status fim_report_plot(const fim_record *report, const char *title, const char *folder,
+                           const fim_monitor *monitor);
+fim_status fim_report_plot_runs(const fim_record *logs, size_t n_logs, const char *folder,
+                                const fim_monitor *monitor);
+
+#endif
