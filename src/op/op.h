@@ -1,0 +1,28 @@
+// The room's private face: an operator is a class of functions and the size it acts on.
+#ifndef FIM_SRC_OP_H
+#define FIM_SRC_OP_H
+
+#include "fim/linalg.h"
+#include "fim/op.h"
+
+typedef struct fim_op_class {
+    const char *kind;
+    void (*free)(fim_op *op);
+    fim_status (*apply)(const fim_op *op, const gsl_matrix *x, gsl_matrix *y);
+    fim_status (*dense)(const fim_op *op, gsl_matrix *dense);
+    fim_status (*norm2)(const fim_op *op, double *out);
+    double (*trace)(const fim_op *op);
+    fim_status (*inner)(const fim_op *op, const fim_form *f, double *out);
+    fim_status (*eigenvalues)(const fim_op *op, size_t budget, gsl_vector *values, char *route);
+    fim_status (*visit)(const fim_op *op,
+                        fim_status (*visit)(void *context, const char *name, const gsl_matrix *matrix),
+                        void *context);
+} fim_op_class;
+
+// The head of every representation.
+struct fim_op {
+    const fim_op_class *class;
+    size_t d_a, d_g;
+};
+
+#endif
