@@ -117,6 +117,7 @@ typedef struct fim_trace {
     gsl_matrix **a;    // per layer, (capacity, d_a): its input, with the trailing 1
     gsl_matrix **s;    // per layer, (capacity, d_g): its pre-activation; the last one holds the logits
     gsl_matrix **work; // per layer, (capacity, d_g): scratch of fim_net_gradient
+    double *loss;      // (capacity) per sample, as fim_net_gradient leaves them
 } fim_trace;
 
 fim_status fim_trace_init(fim_trace *trace, const fim_net *net, size_t capacity);
@@ -124,17 +125,17 @@ void fim_trace_clear(fim_trace *trace);
 
 // x (n, inputs), n <= capacity. Fills trace->a and ->s in rows 0..n.
 fim_status fim_net_forward(const fim_net *net, const gsl_matrix *x, fim_trace *trace);
-// Backward of C columns for every sample from the pre-activations of layer `from` to those of layer `to` <
+// Backward of C columns for every sample from the pre-activations of layer `from` to those of layer `to` <=
 // from: out (n·C, d_g of to) = the rows of `in` (n·C, d_g of from), row r·C + c of sample r, times
-// ∂s_from/∂s_to. `in` and `out` are different; scratch is allocated as needed.
+// ∂s_from/∂s_to. `in` and `out` are different; scratch for the layers between is allocated as needed.
 fim_status fim_net_pull(const fim_net *net, const fim_trace *trace, size_t from, size_t to, size_t columns,
                         const gsl_matrix *in, gsl_matrix *out);
-// Forward of C tangents for every sample from layer `from` to layer `to` > from: out row = ∂s_to/∂s_from · in
-// row.
+// Forward of C tangents for every sample from layer `from` to layer `to` >= from: out row = ∂s_to/∂s_from ·
+// in row.
 fim_status fim_net_push(const fim_net *net, const fim_trace *trace, size_t from, size_t to, size_t columns,
                         const gsl_matrix *in, gsl_matrix *out);
-// Mean loss over the batch (rows first.. of data, x already passed forward), and its gradient with respect to
-// every layer's w into grads[l] (like w); grads NULL asks for the loss alone. No allocation.
+// Mean loss over the batch of the last forward pass, judged by rows first.. of data, and its gradient with
+// respect to every layer's w into grads[l] (like w); grads NULL asks for the loss alone. No allocation.
 fim_status fim_net_gradient(const fim_net *net, fim_trace *trace, const fim_data *data, size_t first,
                             gsl_matrix *const *grads, double *mean_loss);
 
