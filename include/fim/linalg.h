@@ -50,6 +50,10 @@ fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values);
 // All singular values of m (rows, columns), decreasing; m is destroyed; values (min(rows, columns)).
 fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values);
 
+// The triangular factor of m = Q R, m (rows, columns) with rows >= columns: R takes the first `columns` rows
+// of m, with zeros below its diagonal; the other rows are destroyed. RᵀR = mᵀm without its squared condition.
+fim_status fim_triangular_factor(gsl_matrix *m);
+
 // ---- Golub-Kahan-Lanczos bidiagonalization with full reorthogonalization and thick restart ----
 
 // A linear map M of size (rows, columns) known by its products.

@@ -1,5 +1,6 @@
-// Dense symmetric eigenvalues and singular values, by LAPACK. A row-major matrix is handed over as its
-// transpose, which costs nothing: a symmetric matrix is its own, and singular values do not change.
+// Dense symmetric eigenvalues, singular values and the triangular factor, by LAPACK. A row-major matrix is
+// handed over as its transpose, which costs nothing: a symmetric matrix is its own, and singular values do
+// not change.
 #include <lapacke.h>
 
 #include "fim/linalg.h"
@@ -66,4 +67,25 @@ fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values) {
     lapack_int info = LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'N', (lapack_int)columns, (lapack_int)rows, m->data,
                                      (lapack_int)m->tda, values->data, &no_vectors, 1, &no_vectors, 1);
     return check(info, "dgesdd", rows, columns);
+}
+
+fim_status fim_triangular_factor(gsl_matrix *m) {
+    const size_t rows = m->size1, columns = m->size2;
+    if (rows < columns || columns == 0)
+        return FIM_FAIL(FIM_ERR_SHAPE,
+                        "the triangular factor of a %zu x %zu matrix: it needs as many rows as columns", rows,
+                        columns);
+    gsl_vector *tau = NULL;
+    fim_status status = fim_vector_new(columns, "Householder reflections", &tau);
+    if (status != FIM_OK)
+        return status;
+    // mᵀ = L Qᵀ in LAPACK's eyes; L, column by column, is Rᵀ in its place.
+    lapack_int info = LAPACKE_dgelqf(LAPACK_COL_MAJOR, (lapack_int)columns, (lapack_int)rows, m->data,
+                                     (lapack_int)m->tda, tau->data);
+    gsl_vector_free(tau);
+    status = check(info, "dgelqf", rows, columns);
+    for (size_t i = 1; status == FIM_OK && i < columns; i++)
+        for (size_t j = 0; j < i; j++)
+            gsl_matrix_set(m, i, j, 0);
+    return status;
 }

@@ -85,18 +85,20 @@ out:
     return status;
 }
 
-static _gsl_vector_const_view flat(const gsl_matrix *m) { // matrices of ours are contiguous
-    return gsl_vector_const_view_array(m->data, m->size1 * m->size2);
+// Matrices of ours are contiguous.
+static double inner(const gsl_matrix *x, const gsl_matrix *y) {
+    return cblas_ddot((int)(x->size1 * x->size2), x->data, 1, y->data, 1);
 }
 
 static fim_status basis_norm2(const fim_op *op, double *out) {
-    gsl_vector_const_view lambda = flat(((const basis *)op)->lambda);
-    gsl_blas_ddot(&lambda.vector, &lambda.vector, out);
+    const gsl_matrix *lambda = ((const basis *)op)->lambda;
+    *out = inner(lambda, lambda);
     return FIM_OK;
 }
 
 static double basis_trace(const fim_op *op) {
-    gsl_vector_const_view lambda = flat(((const basis *)op)->lambda);
+    gsl_vector_const_view lambda =
+        gsl_vector_const_view_array(((const basis *)op)->lambda->data, op->d_a * op->d_g);
     return gsl_vector_sum(&lambda.vector);
 }
 
@@ -107,17 +109,16 @@ static fim_status basis_inner(const fim_op *op, const fim_form *f, double *out) 
     if (status != FIM_OK)
         return status;
     status = f->diagonal(f->context, self->u_a, self->u_g, diagonal);
-    if (status == FIM_OK) {
-        gsl_vector_const_view x = flat(diagonal), y = flat(self->lambda);
-        gsl_blas_ddot(&x.vector, &y.vector, out);
-    }
+    if (status == FIM_OK)
+        *out = inner(diagonal, self->lambda);
     gsl_matrix_free(diagonal);
     return status;
 }
 
 static fim_status basis_eigenvalues(const fim_op *op, size_t budget, gsl_vector *values, char *route) {
     (void)budget; // nothing is allocated
-    gsl_vector_const_view lambda = flat(((const basis *)op)->lambda);
+    gsl_vector_const_view lambda =
+        gsl_vector_const_view_array(((const basis *)op)->lambda->data, op->d_a * op->d_g);
     gsl_vector_memcpy(values, &lambda.vector);
     gsl_sort_vector(values);
     gsl_vector_reverse(values);
