@@ -8,15 +8,18 @@
 
 // ---- The study ----
 //
-// Its result is a record (the report):
-//   root                     provenance texts; children "checkpoints/0", ...
-//   checkpoints/<k>          text "file"; children "layers/<name>"
-//   layers/<name>            values d_a, d_g, parameters, samples, fisher_norm, fisher_trace, floor_1,
-//   floor_2, ...,
-//                            rank_1_percent; text "fisher"; curves "eigenvalues", "kronecker_singular_values"
-//     <method>               one value per metric, build_seconds, products, residual; curve "eigenvalues";
-//     tables:
-//                            the factors, when asked for
+// Its result is a record (the report), nested as its file is:
+//   root                     provenance texts
+//     checkpoints            children "0", "1", ... in the order of analysis
+//       <k>                  text "file"
+//         layers             children by name, in the order of the network
+//           <name>           values d_a, d_g, parameters, samples, fisher_norm, fisher_trace, floor_1,
+//                            floor_2, ..., rank_1_percent; text "fisher"; curves "eigenvalues",
+//                            "kronecker_singular_values"
+//             <method>       one value per metric, build_seconds, bytes; for the iterative ones products,
+//                            residual, converged (1 or 0); curve "eigenvalues"; tables: the factors, when
+//                            asked for
+// What was not computed is a value NAN whose note says why, a curve too (a value of the curve's name).
 
 typedef struct fim_study_options {
     const fim_method *methods;
