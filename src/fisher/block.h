@@ -1,0 +1,48 @@
+// The room's private face: a Fisher block is a class of functions and its sizes. Two classes exist: samples,
+// and a stored dense block.
+#ifndef FIM_SRC_FISHER_BLOCK_H
+#define FIM_SRC_FISHER_BLOCK_H
+
+#include "fim/fisher.h"
+
+typedef struct fim_fisher_class {
+    void (*free)(fim_fisher *f);
+    fim_status (*rearranged)(const fim_fisher *f, const gsl_matrix *v, gsl_matrix *u);
+    fim_status (*rearranged_transposed)(const fim_fisher *f, const gsl_matrix *u, gsl_matrix *v);
+    fim_status (*moments)(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g);
+    fim_status (*diagonal)(const fim_fisher *f, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                           gsl_matrix *lambda);
+    fim_status (*apply)(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y);
+    fim_status (*norm2)(const fim_fisher *f, double *out);
+    fim_status (*packed)(const fim_fisher *f, gsl_matrix *rs);
+    // The samples behind the block, or NULL.
+    const fim_samples *(*samples)(const fim_fisher *f);
+} fim_fisher_class;
+
+struct fim_fisher {
+    const fim_fisher_class *class;
+    size_t d_a, d_g, n;
+};
+
+// ---- Sums over the samples' rows (rows.c). `rows` (n·columns, d): `columns` rows of every sample. ----
+
+// q[n] = Σ_c rows_ncᵀ M rows_nc, M (d, d) symmetric.
+fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q);
+// m (d, d) = Σ_n w[n] Σ_c rows_nc rows_ncᵀ.
+fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m);
+// squares (n, d): Σ_c of the squared entries of rows_nc U; U NULL is the identity.
+fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares);
+// packed (count, d(d+1)/2) = Σ_c svec(rows_nc rows_ncᵀ) of the samples first .. first + count.
+void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed);
+// gram (n, n), gram[n, m] = Σ_cd (rows_nc · rows_md)², the inner products ⟨G_n, G_m⟩.
+fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram);
+
+// The same for packed covariances, one svec(G_n) a row.
+fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, gsl_matrix *squares);
+
+// ---- Gram matrices over the samples (sampled.c) ----
+
+// k_a[n, m] = (a_n · a_m)² and k_g[n, m] = ⟨G_n, G_m⟩, both (N, N).
+fim_status samples_grams(const fim_samples *s, gsl_matrix *k_a, gsl_matrix *k_g);
+
+#endif

@@ -1,0 +1,155 @@
+// Sums over samples given as rows, in chunks that stay in the cache: each is one matrix product and a sweep.
+#include <gsl/gsl_blas.h>
+#include <string.h>
+
+#include "block.h"
+#include "fim/linalg.h"
+
+// Numbers in a chunk's scratch: 2 MB, about an L2 cache.
+enum { CHUNK_NUMBERS = 1 << 18 };
+
+// Rows of `width` numbers that fit the scratch, a multiple of `columns`.
+static size_t chunk_rows(size_t total, size_t columns, size_t width) {
+    size_t samples = CHUNK_NUMBERS / (columns * (width > 0 ? width : 1));
+    samples = samples < 1 ? 1 : samples;
+    return samples * columns < total ? samples * columns : total;
+}
+
+fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q) {
+    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
+    gsl_matrix *scratch = NULL;
+    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
+    if (status != FIM_OK)
+        return status;
+    memset(q, 0, rows->size1 / columns * sizeof *q);
+    for (size_t first = 0; first < rows->size1; first += step) {
+        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
+        gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
+        gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
+        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, m, 0, &y.matrix);
+        for (size_t r = 0; r < count; r++)
+            q[(first + r) / columns] +=
+                cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, scratch->data + r * d, 1);
+    }
+    gsl_matrix_free(scratch);
+    return FIM_OK;
+}
+
+fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m) {
+    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
+    gsl_matrix *scratch = NULL;
+    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
+    if (status != FIM_OK)
+        return status;
+    gsl_matrix_set_zero(m);
+    for (size_t first = 0; first < rows->size1; first += step) {
+        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
+        gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
+        gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
+        for (size_t r = 0; r < count; r++) {
+            const double weight = w[(first + r) / columns], *source = x.matrix.data + r * x.matrix.tda;
+            for (size_t j = 0; j < d; j++)
+                scratch->data[r * d + j] = weight * source[j];
+        }
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, &y.matrix, &x.matrix, 1, m);
+    }
+    gsl_matrix_free(scratch);
+    return FIM_OK;
+}
+
+fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
+    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
+    gsl_matrix *scratch = NULL;
+    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
+    if (status != FIM_OK)
+        return status;
+    gsl_matrix_set_zero(squares);
+    for (size_t first = 0; first < rows->size1; first += step) {
+        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
+        gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
+        gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
+        if (u != NULL)
+            gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, u, 0, &y.matrix);
+        else
+            gsl_matrix_memcpy(&y.matrix, &x.matrix);
+        for (size_t r = 0; r < count; r++) {
+            const double *source = scratch->data + r * d;
+            double *sum = squares->data + (first + r) / columns * squares->tda;
+            for (size_t j = 0; j < d; j++)
+                sum[j] += source[j] * source[j];
+        }
+    }
+    gsl_matrix_free(scratch);
+    return FIM_OK;
+}
+
+void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < count; r++) {
+        double *out = packed->data + r * packed->tda;
+        memset(out, 0, packed->size2 * sizeof *out);
+        for (size_t c = 0; c < columns; c++)
+            fim_svec_add_outer(rows->data + ((first + r) * columns + c) * rows->tda, rows->size2, 1, out);
+    }
+}
+
+// The lower triangle by tiles of samples, then mirrored; a tile is one product of rows, squared and summed
+// over columns.
+fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
+    const size_t n = gram->size1;
+    size_t tile = 512 / columns;
+    tile = tile < 1 ? 1 : tile;
+    gsl_matrix *scratch = NULL;
+    fim_status status = fim_matrix_new(tile * columns, tile * columns, "a tile of a Gram matrix", &scratch);
+    if (status != FIM_OK)
+        return status;
+    for (size_t i = 0; i < n; i += tile)
+        for (size_t j = 0; j <= i; j += tile) {
+            const size_t rows_i = n - i < tile ? n - i : tile, rows_j = n - j < tile ? n - j : tile;
+            gsl_matrix_const_view x =
+                gsl_matrix_const_submatrix(rows, i * columns, 0, rows_i * columns, rows->size2);
+            gsl_matrix_const_view y =
+                gsl_matrix_const_submatrix(rows, j * columns, 0, rows_j * columns, rows->size2);
+            gsl_matrix_view t = gsl_matrix_submatrix(scratch, 0, 0, rows_i * columns, rows_j * columns);
+            gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, &x.matrix, &y.matrix, 0, &t.matrix);
+            for (size_t r = 0; r < rows_i; r++)
+                for (size_t s = 0; s < rows_j; s++) {
+                    double sum = 0;
+                    for (size_t c = 0; c < columns; c++)
+                        for (size_t d = 0; d < columns; d++) {
+                            const double entry = gsl_matrix_get(&t.matrix, r * columns + c, s * columns + d);
+                            sum += entry * entry;
+                        }
+                    gsl_matrix_set(gram, i + r, j + s, sum);
+                    gsl_matrix_set(gram, j + s, i + r, sum);
+                }
+        }
+    gsl_matrix_free(scratch);
+    return FIM_OK;
+}
+
+fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, gsl_matrix *squares) {
+    const size_t d = squares->size2;
+    gsl_matrix *g = NULL, *product = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(d, d, "an output covariance", &g));
+    FIM_TRY(fim_matrix_new(d, d, "a rotated covariance", &product));
+    for (size_t n = 0; n < packed->size1; n++) {
+        fim_svec_unpack(packed->data + n * packed->tda, g);
+        double *out = squares->data + n * squares->tda;
+        if (u == NULL) {
+            for (size_t j = 0; j < d; j++)
+                out[j] = gsl_matrix_get(g, j, j);
+            continue;
+        }
+        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, g, u, 0, product);
+        memset(out, 0, d * sizeof *out);
+        for (size_t i = 0; i < d; i++)
+            for (size_t j = 0; j < d; j++)
+                out[j] += product->data[i * d + j] * u->data[i * u->tda + j];
+    }
+out:
+    gsl_matrix_free(g);
+    gsl_matrix_free(product);
+    return status;
+}

@@ -1,0 +1,159 @@
+// The two spectra of a block: its eigenvalues, and the singular values of its rearrangement.
+#include <gsl/gsl_blas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "block.h"
+#include "fim/linalg.h"
+
+// F = Wᵀ W / N with a row a_n ⊗ g_nc of W for every sample and column: W Wᵀ / N has the same non-zero
+// eigenvalues.
+static fim_status gram_eigenvalues(const fim_samples *s, size_t budget, gsl_vector **values, char *route) {
+    const size_t rows = s->n * s->columns;
+    gsl_matrix *gram = NULL, *inputs = NULL;
+    gsl_vector *found = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(rows, rows), sizeof(double)),
+                             "the spectrum of the Fisher block by its Gram matrix",
+                             "raise --memory, or take fewer samples with --samples"));
+    FIM_TRY(fim_matrix_new(rows, rows, "a Gram matrix", &gram));
+    FIM_TRY(fim_matrix_new(s->n, s->n, "a Gram matrix", &inputs));
+    FIM_TRY(fim_vector_new(rows, "eigenvalues", &found));
+    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1.0 / (double)s->n, s->a, 0, inputs);
+    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1, s->g, 0, gram);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t q = 0; q <= r; q++)
+            gram->data[r * gram->tda + q] *= gsl_matrix_get(inputs, r / s->columns, q / s->columns);
+    FIM_TRY(fim_eigenvalues(gram, found));
+    sprintf(route, "Gram matrix of the %zu rows", rows);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(gram);
+    gsl_matrix_free(inputs);
+    gsl_vector_free(found);
+    return status;
+}
+
+// Moves the rows and columns of the live parameters to the front; returns how many there are. F is positive
+// semidefinite: a parameter with a zero on the diagonal (a dead unit's) has a zero row, and an eigensolver
+// would pay for it.
+static size_t compact(gsl_matrix *dense, size_t *index) {
+    size_t live = 0;
+    for (size_t i = 0; i < dense->size1; i++)
+        if (gsl_matrix_get(dense, i, i) != 0)
+            index[live++] = i;
+    for (size_t i = 0; i < live; i++) // never writes past an entry still to be read
+        for (size_t j = 0; j < live; j++)
+            dense->data[i * dense->tda + j] = dense->data[index[i] * dense->tda + index[j]];
+    return live;
+}
+
+static fim_status dense_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
+    const size_t d = f->d_a * f->d_g;
+    const size_t rearranged = fim_size_mul(fim_svec_size(f->d_a), fim_svec_size(f->d_g));
+    gsl_matrix *dense = NULL;
+    gsl_vector *found = NULL;
+    size_t *index = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(
+        budget, fim_size_mul(fim_size_mul(d, d) / 4 + rearranged / 4, 4 * sizeof(double)),
+        "the full spectrum of the Fisher block",
+        "raise --memory, or take so few samples that N·C is below the number of parameters"));
+    FIM_TRY(fim_matrix_new(d, d, "a dense Fisher block", &dense));
+    FIM_TRY(fim_vector_new(d, "eigenvalues", &found));
+    FIM_TRY(fim_alloc(d, sizeof *index, "parameter indices", &index));
+    FIM_TRY(fim_fisher_dense(f, dense));
+    const size_t live = compact(dense, index);
+    if (live > 0) {
+        gsl_matrix_view part = gsl_matrix_submatrix(dense, 0, 0, live, live);
+        gsl_vector_view leading = gsl_vector_subvector(found, 0, live);
+        FIM_TRY(fim_eigenvalues(&part.matrix,
+                                &leading.vector)); // the rest stay zero, and none is below but by rounding
+    }
+    sprintf(route, "dense eigensolver, %zu live of %zu", live, d);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(dense);
+    gsl_vector_free(found);
+    free(index);
+    return status;
+}
+
+fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
+    const fim_samples *s = f->class->samples(f);
+    if (s != NULL && s->g != NULL && s->n * s->columns < f->d_a * f->d_g)
+        return gram_eigenvalues(s, budget, values, route);
+    return dense_eigenvalues(f, budget, values, route);
+}
+
+// All singular values of Rs itself, to rounding.
+static fim_status packed_singular_values(const fim_fisher *f, size_t budget, gsl_vector **values,
+                                         char *route) {
+    const size_t p_a = fim_svec_size(f->d_a), p_g = fim_svec_size(f->d_g);
+    gsl_matrix *rs = NULL;
+    gsl_vector *found = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(p_a, p_g), sizeof(double)),
+                             "the Kronecker spectrum",
+                             "raise --memory, or take fewer samples than the smaller of p_a and p_g"));
+    FIM_TRY(fim_matrix_new(p_a, p_g, "the rearranged block", &rs));
+    FIM_TRY(fim_vector_new(p_a < p_g ? p_a : p_g, "Kronecker singular values", &found));
+    FIM_TRY(fim_fisher_packed(f, rs));
+    FIM_TRY(fim_singular_values(rs, found));
+    sprintf(route, "singular values of the rearranged block (%zu x %zu)", p_a, p_g);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(rs);
+    gsl_vector_free(found);
+    return status;
+}
+
+// With Rs = P_aᵀ P_g / N and K_a = P_a P_aᵀ = Q Θ Qᵀ, the squares are the eigenvalues of Θ^½ Qᵀ K_g Q Θ^½ /
+// N².
+static fim_status gram_singular_values(const fim_samples *s, size_t budget, gsl_vector **values,
+                                       char *route) {
+    const size_t n = s->n;
+    gsl_matrix *k_a = NULL, *k_g = NULL, *half = NULL;
+    gsl_vector *theta = NULL, *found = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(n, n), 3 * sizeof(double)),
+                             "the Kronecker spectrum",
+                             "raise --memory, or take fewer samples with --samples"));
+    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &k_a));
+    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &k_g));
+    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &half));
+    FIM_TRY(fim_vector_new(n, "eigenvalues", &theta));
+    FIM_TRY(fim_vector_new(n, "Kronecker singular values", &found));
+    FIM_TRY(samples_grams(s, k_a, k_g));
+    FIM_TRY(fim_eigen(k_a, theta));
+    for (size_t i = 0; i < n; i++)
+        gsl_vector_set(theta, i, sqrt(fmax(gsl_vector_get(theta, i), 0)) / (double)n);
+    gsl_matrix_scale_columns(k_a, theta); // Q Θ^½ / N
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, k_g, k_a, 0, half);
+    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, k_a, half, 0, k_g);
+    FIM_TRY(fim_eigenvalues(k_g, found));
+    for (size_t i = 0; i < n; i++)
+        gsl_vector_set(found, i, sqrt(fmax(gsl_vector_get(found, i), 0)));
+    sprintf(route, "two Gram matrices of %zu samples, resolved to 1e-8 of the largest", n);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(k_a);
+    gsl_matrix_free(k_g);
+    gsl_matrix_free(half);
+    gsl_vector_free(theta);
+    gsl_vector_free(found);
+    return status;
+}
+
+fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
+    const fim_samples *s = f->class->samples(f);
+    const size_t p_a = fim_svec_size(f->d_a), p_g = fim_svec_size(f->d_g);
+    if (s != NULL && s->n < p_a && s->n < p_g)
+        return gram_singular_values(s, budget, values, route);
+    return packed_singular_values(f, budget, values, route);
+}
