@@ -1,6 +1,7 @@
 // The Fisher block behind samples: every product is a sum over samples, two matrix products each, and F is
 // never formed.
 #include <gsl/gsl_blas.h>
+#include <gsl/gsl_math.h>
 #include <stdlib.h>
 
 #include "block.h"
