@@ -1,0 +1,70 @@
+// The table for other programs: one line per checkpoint, layer and method, all digits, quoted as RFC
+// 4180 has it (lines end as this system likes them).
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+static void put_field(FILE *stream, const char *s) {
+    bool quoted = strpbrk(s, ",\"\r\n") != NULL;
+    if (quoted)
+        putc('"', stream);
+    for (; *s != '\0'; s++) {
+        if (*s == '"')
+            putc('"', stream);
+        putc(*s, stream);
+    }
+    if (quoted)
+        putc('"', stream);
+}
+
+static void put_number(FILE *stream, double value) {
+    putc(',', stream);
+    if (isfinite(value))
+        fprintf(stream, "%.17g", value);
+}
+
+fim_status fim_report_csv(const fim_record *report, char **out) {
+    static const char *const facts[] = {"d_a", "d_g", "samples"};
+    const size_t n_facts = sizeof facts / sizeof *facts;
+    fim_status status = FIM_OK;
+    layer_row *rows = NULL;
+    const char **names = NULL;
+    size_t count = 0, n_names = 0;
+    text t = {0};
+    FIM_TRY(layer_rows(report, &rows, &count));
+    FIM_TRY(value_names(rows, count, &names, &n_names));
+    FIM_TRY(text_open(&t));
+    fputs("file,layer", t.stream);
+    for (size_t i = 0; i < n_facts; i++)
+        fprintf(t.stream, ",%s", facts[i]);
+    fputs(",fisher,method", t.stream);
+    for (size_t i = 0; i < n_names; i++) {
+        putc(',', t.stream);
+        put_field(t.stream, names[i]);
+    }
+    fputs("\n", t.stream);
+    for (size_t r = 0; r < count; r++)
+        for (size_t m = 0; m < rows[r].layer->n_children; m++) {
+            const fim_record *method = &rows[r].layer->children[m];
+            put_field(t.stream, text_or_empty(rows[r].checkpoint, "file"));
+            putc(',', t.stream);
+            put_field(t.stream, rows[r].layer->name);
+            for (size_t i = 0; i < n_facts; i++)
+                put_number(t.stream, value_or_nan(rows[r].layer, facts[i]));
+            putc(',', t.stream);
+            put_field(t.stream, text_or_empty(rows[r].layer, "fisher"));
+            putc(',', t.stream);
+            put_field(t.stream, method->name);
+            for (size_t i = 0; i < n_names; i++)
+                put_number(t.stream, value_or_nan(method, names[i]));
+            fputs("\n", t.stream);
+        }
+    FIM_TRY(text_close(&t, out));
+out:
+    text_discard(&t);
+    free(names);
+    free(rows);
+    return status;
+}

@@ -1,0 +1,203 @@
+// From the nested record to what is shown: the layers in a row, and the methods of a layer as a grid of
+// cells, for the table and the page alike.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+double value_or_nan(const fim_record *record, const char *name) {
+    const fim_value *v = fim_record_value(record, name);
+    return v != NULL ? v->value : (double)NAN;
+}
+
+const char *text_or_empty(const fim_record *record, const char *name) {
+    const char *t = fim_record_text(record, name);
+    return t != NULL ? t : "";
+}
+
+fim_status layer_rows(const fim_record *report, layer_row **rows, size_t *count) {
+    fim_status status = FIM_OK;
+    const fim_record *checkpoints = fim_record_child(report, "checkpoints");
+    layer_row *list = NULL;
+    size_t total = 0, n = 0;
+    for (size_t k = 0; checkpoints != NULL && k < checkpoints->n_children; k++) {
+        const fim_record *layers = fim_record_child(&checkpoints->children[k], "layers");
+        total += layers != NULL ? layers->n_children : 0;
+    }
+    if (total == 0)
+        return FIM_FAIL(FIM_ERR_FORMAT, "the report holds no layer (checkpoints/<k>/layers/<name>)");
+    FIM_TRY(fim_alloc(total, sizeof *list, "the layers of a report", &list));
+    for (size_t k = 0; k < checkpoints->n_children; k++) {
+        const fim_record *layers = fim_record_child(&checkpoints->children[k], "layers");
+        for (size_t l = 0; layers != NULL && l < layers->n_children; l++)
+            list[n++] = (layer_row){&checkpoints->children[k], &layers->children[l]};
+    }
+    *rows = list;
+    *count = n;
+out:
+    return status;
+}
+
+// ---- The grid ----
+
+// What is told in another way than by a column.
+static bool is_column(const char *name) {
+    return strcmp(name, "converged") != 0 && strcmp(name, "eigenvalues") != 0;
+}
+
+static bool is_error(const char *name) {
+    size_t length = strlen(name);
+    return length >= 6 && strcmp(name + length - 6, "_error") == 0;
+}
+
+fim_status value_names(const layer_row *rows, size_t count, const char ***names, size_t *n_names) {
+    fim_status status = FIM_OK;
+    const char **list = NULL;
+    size_t most = 0, n = 0;
+    for (size_t r = 0; r < count; r++)
+        for (size_t m = 0; m < rows[r].layer->n_children; m++)
+            most += rows[r].layer->children[m].n_values;
+    FIM_TRY(fim_alloc(most, sizeof *list, "the columns of a report", &list));
+    for (size_t r = 0; r < count; r++)
+        for (size_t m = 0; m < rows[r].layer->n_children; m++) {
+            const fim_record *method = &rows[r].layer->children[m];
+            for (size_t v = 0; v < method->n_values; v++) {
+                const char *name = method->values[v].name;
+                bool known = !is_column(name);
+                for (size_t i = 0; i < n && !known; i++)
+                    known = strcmp(list[i], name) == 0;
+                if (!known)
+                    list[n++] = name;
+            }
+        }
+    *names = list;
+    *n_names = n;
+out:
+    return status;
+}
+
+// The number of a footnote from 1, new or known.
+static size_t footnote(grid *g, const char *why) {
+    for (size_t i = 0; i < g->n_whys; i++)
+        if (strcmp(g->whys[i], why) == 0)
+            return i + 1;
+    g->whys[g->n_whys++] = why;
+    return g->n_whys;
+}
+
+static void mark_best(grid *g, size_t column) {
+    // Two errors at the level of rounding are equally good, and so are two that read the same.
+    const double rounding = 1e-12;
+    double best = INFINITY;
+    char best_text[24] = "";
+    for (size_t r = 0; r < g->n_rows; r++) {
+        double size = fabs(value_or_nan(g->methods[r], g->columns[column]));
+        if (size < best) {
+            best = size;
+            format_number(g->columns[column], size, best_text);
+        }
+    }
+    for (size_t r = 0; r < g->n_rows; r++) {
+        double size = fabs(value_or_nan(g->methods[r], g->columns[column]));
+        char size_text[24];
+        if (isfinite(size))
+            g->cells[r * g->n_columns + column].best =
+                strcmp(format_number(g->columns[column], size, size_text), best_text) == 0 || size < rounding;
+    }
+}
+
+fim_status grid_fill(const fim_record *layer, grid *out) {
+    fim_status status = FIM_OK;
+    grid g = {.n_rows = layer->n_children};
+    const layer_row row = {NULL, layer};
+    FIM_TRY(value_names(&row, 1, &g.columns, &g.n_columns));
+    size_t n_cells = g.n_rows * g.n_columns;
+    FIM_TRY(fim_alloc(g.n_rows, sizeof *g.methods, "the rows of a report", &g.methods));
+    FIM_TRY(fim_alloc(n_cells, sizeof *g.cells, "the cells of a report", &g.cells));
+    FIM_TRY(fim_alloc(n_cells, sizeof *g.whys, "the footnotes of a report", &g.whys));
+    for (size_t r = 0; r < g.n_rows; r++) {
+        g.methods[r] = &layer->children[r];
+        for (size_t c = 0; c < g.n_columns; c++) {
+            const fim_value *v = fim_record_value(g.methods[r], g.columns[c]);
+            grid_cell *cell = &g.cells[r * g.n_columns + c];
+            if (v != NULL && !isnan(v->value)) {
+                format_number(v->name, v->value, cell->text);
+            } else if (v != NULL) {
+                memcpy(cell->text, "-", 2);
+                cell->why = v->note[0] != '\0' ? footnote(&g, v->note) : 0;
+            }
+        }
+    }
+    for (size_t c = 0; c < g.n_columns; c++)
+        if (is_error(g.columns[c]))
+            mark_best(&g, c);
+    *out = g;
+    g = (grid){0};
+out:
+    grid_clear(&g);
+    return status;
+}
+
+void grid_clear(grid *g) {
+    free(g->methods);
+    free(g->columns);
+    free(g->cells);
+    free(g->whys);
+    *g = (grid){0};
+}
+
+bool grid_converged(const grid *g, size_t row) {
+    return value_or_nan(g->methods[row], "converged") != 0;
+}
+
+// ---- Sentences ----
+
+// "<before><number>", or "?" for what is missing.
+static void put_value(FILE *stream, const char *before, const fim_record *record, const char *name) {
+    char number[24];
+    double value = value_or_nan(record, name);
+    fprintf(stream, "%s%s", before, isnan(value) ? "?" : format_number(name, value, number));
+}
+
+void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, const char *),
+                     const char *line_end) {
+    put_value(stream, "", layer, "d_a");
+    put_value(stream, " × ", layer, "d_g");
+    put_value(stream, " (", layer, "parameters");
+    put_value(stream, " parameters), ", layer, "samples");
+    fputs(" samples, Fisher ", stream);
+    put(stream, text_or_empty(layer, "fisher"));
+    put_value(stream, ", ‖F‖ = ", layer, "fisher_norm");
+    put_value(stream, ", tr F = ", layer, "fisher_trace");
+    fputs(line_end, stream);
+
+    const char *lead = "best possible error of R Kronecker terms: ";
+    for (size_t i = 0; i < layer->n_values; i++) {
+        const fim_value *v = &layer->values[i];
+        char number[24];
+        if (strncmp(v->name, "floor_", 6) != 0)
+            continue;
+        fputs(lead, stream);
+        fputs(isnan(v->value) ? "-" : format_number(v->name, v->value, number), stream);
+        fprintf(stream, lead[0] != ',' ? " (R = " : " (");
+        put(stream, v->name + 6);
+        fputs(")", stream);
+        lead = ", ";
+    }
+    const fim_value *rank = fim_record_value(layer, "rank_1_percent");
+    if (rank != NULL && !isnan(rank->value))
+        put_value(stream, lead[0] == ',' ? "; 1 % with R = " : "1 % error with R = ", layer, rank->name);
+    if (lead[0] == ',' || (rank != NULL && !isnan(rank->value)))
+        fputs(line_end, stream);
+}
+
+void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE *, const char *)) {
+    double residual = value_or_nan(g->methods[row], "residual");
+    put(stream, g->methods[row]->name);
+    fputs(" did not converge", stream);
+    if (!isnan(residual))
+        fprintf(stream, ": relative residual %.1e", residual);
+    put_value(stream, " after ", g->methods[row], "products");
+    fputs(" products", stream);
+}
