@@ -24,16 +24,16 @@
 typedef struct fim_study_options {
     const fim_method *methods;
     size_t n_methods;
-    const fim_metric *const *metrics; // those to evaluate, in order
+    const fim_metric *const
+        *metrics; // those to evaluate; full spectra are computed and kept when one of them is spectral
     size_t n_metrics;
     fim_fisher_spec fisher;
     const char *layers; // "0,3", or NULL for all
     size_t samples;     // subset drawn from the data; 0 for 512 or all there are
-    uint64_t seed;      // of the subset, the draws and the starting vectors
+    uint64_t seed;      // of the subset and the starting vectors
     size_t budget;      // bytes
-    bool spectra;       // keep eigenvalue curves
     bool factors;       // keep the factors of every approximation
-    double tolerance;   // of the iterative methods
+    double tolerance;   // of the iterative methods; 0 for their default
 } fim_study_options;
 
 // Analyzes the network at the data; adds the checkpoint's record to `report`. `file` names it there.
@@ -50,34 +50,58 @@ fim_status fim_study_layers(const char *text, size_t n_layers, size_t **out, siz
 
 // ---- Training ----
 
+// The paper's auto-encoders "curves", "mnist", "faces", or widths by hand, "784-100-10".
+typedef struct fim_net_spec {
+    char name[32]; // of the preset; "" for widths by hand
+    size_t n_layers;
+    size_t widths[64]; // n_layers + 1 of them
+    fim_likelihood likelihood;
+    size_t batch; // the preset's; 256 by hand
+} fim_net_spec;
+
+// FIM_ERR_ARGUMENT, also for an unknown name: the message lists the presets. Widths by hand get the gaussian
+// likelihood, for the caller to replace.
+fim_status fim_net_spec_parse(const char *text, fim_net_spec *out);
+
 typedef struct fim_train_options {
-    const char *optimizer; // "sgd" or "adam"
-    double learning_rate;  // 0 takes the optimizer's default: sgd 0.3 (per-output mean loss), adam 1e-3
-    double momentum;       // sgd
-    double beta1, beta2, epsilon; // adam
+    const char *optimizer;        // "sgd" or "adam"
+    double learning_rate;         // 0 takes the optimizer's default: sgd 0.3, adam 1e-3
+    double momentum;              // sgd: v <- momentum·v + gradient, w <- w - rate·v
+    double beta1, beta2, epsilon; // adam (Kingma & Ba 2015)
     bool mean_outputs;            // optimize the loss divided by the number of outputs, the paper's units
     size_t batch, epochs;
     size_t checkpoint_every; // epochs between checkpoints; 0: only the last
     uint64_t seed;           // of the shuffling
-    const char *folder;      // run.h5 and checkpoint-<epoch>.h5 go here
+    size_t budget;           // bytes
+    const char *folder;      // run.h5 and checkpoint-<epoch>.h5 go here (made when missing); NULL: no files
     bool overwrite;
 } fim_train_options;
+
+// Adam with the defaults above, mean_outputs, momentum 0.9, batch 256, 10 epochs, no folder.
+fim_train_options fim_train_defaults(void);
 
 typedef struct fim_train_epoch {
     size_t epoch, iterations; // epoch from 1; iterations of this epoch
     double loss;              // running mean over the epoch of the per-sample loss, summed over outputs
-    double validation_loss;   // NAN without validation data
+    double validation_loss;   // after the epoch; NAN without validation data
     double seconds;           // training alone
 } fim_train_epoch;
 
-// Trains net in place. Every epoch calls on_epoch (may be NULL). `provenance` goes into the run log and the
-// checkpoints. The log: record "fim-run" with curves epoch, iterations, loss, loss_per_output,
-// validation_loss, seconds. *log is initialised, and filled also when training is cancelled (FIM_CANCELLED)
-// or diverges (FIM_ERR_NUMERIC); checkpoint paths are texts checkpoint_<k>.
+// Trains net in place on shuffled minibatches (the last one of an epoch may be smaller). `validation` may be
+// NULL. Every epoch calls on_epoch (may be NULL), whose failure ends the training. `provenance` (may be NULL)
+// goes into the run log and the checkpoints.
+//
+// The log: record "fim-run" with curves epoch, iterations, loss, loss_per_output, validation_loss, seconds,
+// one entry per finished epoch; texts checkpoint_<k>, paths in order; the settings as values and texts. It
+// and the files are also written when training is cancelled (FIM_CANCELLED; the weights of that moment go to
+// checkpoint-interrupted.h5) or diverges (FIM_ERR_NUMERIC; the message names the epoch, the iteration and the
+// last good checkpoint). *log is initialised in every case.
+//
+// The same seed, data and number of threads give the same bits.
 fim_status fim_train(fim_net *net, const fim_data *train, const fim_data *validation,
                      const fim_train_options *options, const fim_record *provenance,
                      const fim_monitor *monitor,
-                     void (*on_epoch)(void *context, const fim_train_epoch *epoch), void *context,
+                     fim_status (*on_epoch)(void *context, const fim_train_epoch *epoch), void *context,
                      fim_record *log);
 
 #endif

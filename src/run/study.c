@@ -1,0 +1,188 @@
+// The study: from networks or dumps to the report.
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "study.h"
+
+enum { DEFAULT_SAMPLES = 512 };
+
+fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out) {
+    const size_t n = data->x->size1;
+    if (samples > n)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "%zu samples were asked for, the data hold %zu", samples, n);
+    const size_t wanted = samples > 0 ? samples : n < DEFAULT_SAMPLES ? n : DEFAULT_SAMPLES;
+    size_t *all = NULL, *chosen = NULL;
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    fim_status status = FIM_OK;
+    FIM_TRY(rng != NULL ? FIM_OK : FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a random number generator"));
+    FIM_TRY(fim_alloc(n, sizeof *all, "row numbers", &all));
+    FIM_TRY(fim_alloc(wanted, sizeof *chosen, "row numbers", &chosen));
+    for (size_t i = 0; i < n; i++)
+        all[i] = i;
+    gsl_rng_set(rng, (unsigned long)fim_seed_stream(seed, 0));
+    gsl_ran_choose(rng, chosen, wanted, all, n, sizeof *all); // in increasing order
+    FIM_TRY(fim_data_subset(data, chosen, wanted, out));
+out:
+    gsl_rng_free(rng);
+    free(all);
+    free(chosen);
+    return status;
+}
+
+fim_status fim_study_layers(const char *text, size_t n_layers, size_t **out, size_t *count) {
+    bool *wanted = NULL;
+    size_t *layers = NULL, n = 0;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(n_layers, sizeof *wanted, "layers", &wanted));
+    FIM_TRY(fim_alloc(n_layers, sizeof *layers, "layers", &layers));
+    char item[32];
+    for (const char *cursor = text; fim_list_next(&cursor, ',', item, sizeof item);) {
+        size_t layer;
+        FIM_TRY(fim_parse_size(item, "layer", 0, n_layers - 1, &layer));
+        wanted[layer] = true;
+    }
+    for (size_t l = 0; l < n_layers; l++)
+        if (text == NULL || wanted[l])
+            layers[n++] = l;
+    *out = layers;
+    *count = n;
+    layers = NULL;
+out:
+    free(wanted);
+    free(layers);
+    return status;
+}
+
+// The record of the next checkpoint, and of its layers.
+static fim_status add_checkpoint(fim_record *report, const char *file, fim_record **layers) {
+    fim_record *checkpoints = NULL, *checkpoint = NULL;
+    for (size_t i = 0; i < report->n_children; i++)
+        if (strcmp(report->children[i].name, "checkpoints") == 0)
+            checkpoints = &report->children[i];
+    fim_status status = FIM_OK;
+    if (checkpoints == NULL)
+        FIM_TRY(fim_record_add_child(report, "checkpoints", &checkpoints));
+    char name[24];
+    snprintf(name, sizeof name, "%zu", checkpoints->n_children);
+    FIM_TRY(fim_record_add_child(checkpoints, name, &checkpoint));
+    FIM_TRY(fim_record_set_text(checkpoint, "file", file));
+    FIM_TRY(fim_record_add_child(checkpoint, "layers", layers));
+out:
+    return status;
+}
+
+// Adds the layer's record and studies it. Failing, the layer's record stays behind unfinished: so does the
+// whole report.
+static fim_status add_layer(const fim_study_options *options, const char *name, const fim_fisher *f,
+                            const char *fisher, const fim_monitor *monitor, size_t index, size_t count,
+                            fim_record *layers) {
+    fim_record *record = NULL;
+    fim_status status = fim_record_add_child(layers, name, &record);
+    const size_t steps = study_steps(options);
+    return status == FIM_OK ? study_layer(options, f, fisher, monitor, index * steps, count * steps, record)
+                            : status;
+}
+
+fim_status fim_study_network(const fim_study_options *options, const char *file, const fim_net *net,
+                             const fim_data *data, const fim_monitor *monitor, fim_record *report) {
+    fim_data subset = {0};
+    size_t *layers = NULL, count = 0;
+    fim_samples *samples = NULL;
+    fim_fisher *f = NULL;
+    fim_record *records = NULL;
+    char kind[32];
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_study_subset(data, options->samples, options->seed, &subset));
+    FIM_TRY(fim_study_layers(options->layers, net->n_layers, &layers, &count));
+    FIM_TRY(fim_alloc(count, sizeof *samples, "samples", &samples));
+    FIM_TRY(
+        fim_fisher_capture(net, &subset, &options->fisher, layers, count, options->budget, monitor, samples));
+    FIM_TRY(add_checkpoint(report, file, &records));
+    for (size_t i = 0; i < count; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%zu", layers[i]);
+        FIM_TRY(fim_fisher_new(&samples[i], &f));
+        FIM_TRY(add_layer(options, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor, i, count,
+                          records));
+        fim_fisher_free(f);
+        f = NULL;
+        fim_samples_clear(&samples[i]);
+    }
+    FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
+out:
+    fim_fisher_free(f);
+    for (size_t i = 0; samples != NULL && i < count; i++)
+        fim_samples_clear(&samples[i]);
+    free(samples);
+    free(layers);
+    fim_data_clear(&subset);
+    return fim_context(status, "%s", file);
+}
+
+// The names of `text` ("0,3"; NULL for all), checked against the layers of a dump: wanted[i] tells of
+// names[i].
+static fim_status choose_blocks(const char *text, char *const *names, size_t count, bool *wanted) {
+    char item[64];
+    for (size_t i = 0; i < count; i++)
+        wanted[i] = text == NULL;
+    for (const char *cursor = text; fim_list_next(&cursor, ',', item, sizeof item);) {
+        size_t i = 0;
+        while (i < count && strcmp(names[i], item) != 0)
+            i++;
+        if (i == count)
+            return FIM_FAIL(FIM_ERR_UNKNOWN,
+                            "layer '%s' is not in the dump, whose first layer is '%s' of %zu", item, names[0],
+                            count);
+        wanted[i] = true;
+    }
+    return FIM_OK;
+}
+
+static fim_status study_block(const fim_study_options *options, const char *path, const char *name,
+                              const fim_monitor *monitor, size_t index, size_t count, fim_record *records) {
+    fim_blocks_layer layer = {0};
+    fim_fisher *f = NULL;
+    fim_status status = fim_blocks_read(path, name, true, options->budget, &layer);
+    if (status != FIM_OK)
+        return status;
+    if (layer.samples.n > 0) {
+        FIM_TRY(fim_fisher_new(&layer.samples, &f));
+    } else {
+        gsl_matrix *dense = layer.dense, *a = layer.a, *g = layer.g;
+        layer.dense = layer.a = layer.g = NULL; // taken over
+        FIM_TRY(fim_fisher_new_dense(dense, layer.d_a, layer.d_g, layer.n, a, g, &f));
+    }
+    FIM_TRY(add_layer(options, name, f, layer.fisher, monitor, index, count, records));
+out:
+    fim_fisher_free(f);
+    fim_blocks_layer_clear(&layer);
+    return status;
+}
+
+fim_status fim_study_blocks(const fim_study_options *options, const char *path, const fim_monitor *monitor,
+                            fim_record *report) {
+    char **names = NULL;
+    size_t count = 0, chosen = 0, done = 0;
+    bool *wanted = NULL;
+    fim_record *records = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_blocks_list(path, &names, &count));
+    FIM_TRY(fim_alloc(count, sizeof *wanted, "layers", &wanted));
+    FIM_TRY(choose_blocks(options->layers, names, count, wanted));
+    for (size_t i = 0; i < count; i++)
+        chosen += wanted[i];
+    FIM_TRY(add_checkpoint(report, path, &records));
+    for (size_t i = 0; i < count; i++)
+        if (wanted[i])
+            FIM_TRY(study_block(options, path, names[i], monitor, done++, chosen, records));
+    FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
+out:
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    free(wanted);
+    return fim_context(status, "%s", path);
+}

@@ -1,0 +1,220 @@
+// One layer of a study: the block's own figures, then every approximation, built, timed and measured.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "study.h"
+
+// Building is timed until it has taken this long or has been repeated so often; the median counts. The first
+// build, which warms caches up, is among them only when it is the only one.
+#define TIMING_SECONDS 0.1
+enum { TIMING_REPEATS = 5 };
+
+size_t study_steps(const fim_study_options *options) {
+    return 2 + options->n_methods;
+}
+
+// True for the failures that leave a number out, and not the whole study.
+static bool is_answer(fim_status status) {
+    return status == FIM_ERR_BUDGET || status == FIM_ERR_UNAVAILABLE || status == FIM_NOT_CONVERGED ||
+           status == FIM_NOT_POSITIVE;
+}
+
+static fim_status set_or_why(fim_record *record, const char *name, fim_status status, double value,
+                             const char *route) {
+    if (status == FIM_OK)
+        return fim_record_set(record, name, value, route);
+    return is_answer(status) ? fim_record_set(record, name, NAN, fim_message()) : status;
+}
+
+static bool wants_spectra(const fim_study_options *options) {
+    for (size_t i = 0; i < options->n_metrics; i++)
+        if (options->metrics[i]->spectral)
+            return true;
+    return false;
+}
+
+static fim_status keep_curve(fim_record *record, const char *name, const gsl_vector *values,
+                             const char *route) {
+    gsl_vector *copy = NULL;
+    fim_status status = fim_vector_new(values->size, name, &copy);
+    if (status != FIM_OK)
+        return status;
+    gsl_vector_memcpy(copy, values);
+    return fim_record_set_curve(record, name, copy, route);
+}
+
+// The error floor of R Kronecker terms, √(Σ_{i>R} σ_i²)/‖F‖, and the least R with a floor of 1 %.
+static fim_status put_floors(fim_record *record, const gsl_vector *sigma, double norm) {
+    static const size_t ranks[] = {1, 2, 3, 5, 10};
+    const size_t n = sigma->size;
+    double *tail = NULL; // tail[r]: what r terms leave
+    fim_status status = fim_alloc(n + 1, sizeof *tail, "error floors", &tail);
+    if (status != FIM_OK)
+        return status;
+    for (size_t r = n; r-- > 0;)
+        tail[r] = hypot(tail[r + 1], gsl_vector_get(sigma, r));
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "floor_%zu", ranks[i]);
+        FIM_TRY(fim_record_set(record, name, norm > 0 ? tail[ranks[i] < n ? ranks[i] : n] / norm : 0, ""));
+    }
+    size_t rank = 0;
+    while (rank < n && tail[rank] > 0.01 * norm)
+        rank++;
+    FIM_TRY(fim_record_set(record, "rank_1_percent", (double)rank, ""));
+out:
+    free(tail);
+    return status;
+}
+
+static fim_status put_block(const fim_study_options *options, const fim_fisher *f, const char *fisher,
+                            fim_reference *reference, fim_record *record) {
+    const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f);
+    gsl_vector *sigma = NULL;
+    char route[200] = "";
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_record_set(record, "d_a", (double)d_a, ""));
+    FIM_TRY(fim_record_set(record, "d_g", (double)d_g, ""));
+    FIM_TRY(fim_record_set(record, "parameters", (double)d_a * (double)d_g, ""));
+    FIM_TRY(fim_record_set(record, "samples", (double)fim_fisher_samples(f), ""));
+    FIM_TRY(fim_record_set_text(record, "fisher", fisher));
+    FIM_TRY(fim_record_set(record, "fisher_norm", fim_reference_norm(reference), ""));
+    FIM_TRY(fim_record_set(record, "fisher_trace", fim_reference_trace(reference), ""));
+    status = fim_fisher_kronecker_values(f, options->budget, &sigma, route);
+    if (status == FIM_OK) {
+        FIM_TRY(put_floors(record, sigma, fim_reference_norm(reference)));
+        FIM_TRY(keep_curve(record, "kronecker_singular_values", sigma, route));
+    } else {
+        FIM_TRY(set_or_why(record, "kronecker_singular_values", status, 0, route));
+    }
+    if (wants_spectra(options)) {
+        const gsl_vector *eigenvalues;
+        const char *how;
+        status = fim_reference_eigenvalues(reference, &eigenvalues, &how);
+        if (status == FIM_OK)
+            FIM_TRY(keep_curve(record, "eigenvalues", eigenvalues, how));
+        else
+            FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
+    } else {
+        FIM_TRY(fim_record_set(record, "eigenvalues", NAN, "no metric that needs spectra was asked for"));
+    }
+out:
+    gsl_vector_free(sigma);
+    return status;
+}
+
+static int by_size(const void *x, const void *y) {
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+// The operator, what its iteration reached, and the median seconds of building it. FIM_NOT_CONVERGED sets all
+// of them too.
+static fim_status build_timed(const fim_study_options *options, const fim_method *method, const fim_fisher *f,
+                              fim_op **out, fim_approx_info *info, double *seconds) {
+    const fim_approx_options build = {.tolerance = options->tolerance, .seed = options->seed};
+    double took[TIMING_REPEATS], total = 0;
+    size_t count = 0;
+    fim_op *op = NULL;
+    fim_status status = FIM_OK;
+    while (count < TIMING_REPEATS && total < TIMING_SECONDS) {
+        fim_op_free(op);
+        op = NULL;
+        const double start = fim_clock_seconds();
+        status = fim_approx_build(method, f, &build, &op, info);
+        if (status != FIM_OK && status != FIM_NOT_CONVERGED)
+            return status;
+        took[count] = fim_clock_seconds() - start;
+        total += took[count++];
+    }
+    const size_t warm = count > 1;
+    qsort(took + warm, count - warm, sizeof *took, by_size);
+    *seconds = took[warm + (count - warm) / 2];
+    *out = op;
+    return status;
+}
+
+static fim_status keep_factor(void *context, const char *name, const gsl_matrix *matrix) {
+    gsl_matrix *copy = NULL;
+    fim_status status = fim_matrix_copy(matrix, name, &copy);
+    return status == FIM_OK ? fim_record_set_table(context, name, copy) : status;
+}
+
+static fim_status measure(const fim_study_options *options, fim_reference *reference, const fim_op *op,
+                          fim_record *record) {
+    fim_candidate *candidate = NULL;
+    fim_status status = fim_candidate_new(reference, op, &candidate);
+    if (status != FIM_OK)
+        return status;
+    for (size_t i = 0; i < options->n_metrics; i++) {
+        double value = NAN;
+        char route[200] = "";
+        status = options->metrics[i]->evaluate(candidate, &value, route);
+        FIM_TRY(set_or_why(record, options->metrics[i]->name, status, value, route));
+    }
+    if (wants_spectra(options)) {
+        const gsl_vector *eigenvalues;
+        const char *route;
+        status = fim_candidate_eigenvalues(candidate, &eigenvalues, &route);
+        if (status == FIM_OK)
+            FIM_TRY(keep_curve(record, "eigenvalues", eigenvalues, route));
+        else
+            FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
+    }
+out:
+    fim_candidate_free(candidate);
+    return status;
+}
+
+static fim_status study_method(const fim_study_options *options, const fim_method *method,
+                               const fim_fisher *f, fim_reference *reference, fim_record *record) {
+    fim_op *op = NULL;
+    fim_approx_info info = {0};
+    double seconds = 0;
+    fim_status status = build_timed(options, method, f, &op, &info, &seconds);
+    if (status == FIM_ERR_UNAVAILABLE) { // a dump that does not hold what this method needs
+        for (size_t i = 0; i < options->n_metrics; i++)
+            FIM_TRY(fim_record_set(record, options->metrics[i]->name, NAN, fim_message()));
+        FIM_TRY(fim_record_set(record, "build_seconds", NAN, fim_message()));
+        return FIM_OK;
+    }
+    if (status != FIM_OK && status != FIM_NOT_CONVERGED)
+        goto out;
+    FIM_TRY(measure(options, reference, op, record));
+    FIM_TRY(fim_record_set(record, "build_seconds", seconds, ""));
+    if (info.iterative) {
+        FIM_TRY(fim_record_set(record, "products", (double)info.products, "with R(F) and its transpose"));
+        FIM_TRY(fim_record_set(record, "residual", info.residual,
+                               "relative to the largest singular value, both sides"));
+        FIM_TRY(fim_record_set(record, "converged", info.converged, ""));
+    }
+    if (options->factors)
+        FIM_TRY(fim_op_visit(op, keep_factor, record));
+out:
+    fim_op_free(op);
+    return status;
+}
+
+fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,
+                       const fim_monitor *monitor, size_t done, size_t total, fim_record *record) {
+    fim_reference *reference = NULL;
+    char what[128];
+    fim_status status = FIM_OK;
+    snprintf(what, sizeof what, "layer %.60s: the block and its spectra", record->name);
+    FIM_TRY(fim_monitor_progress(monitor, what, (double)done, (double)total));
+    FIM_TRY(fim_reference_new(f, options->budget, options->seed, &reference));
+    FIM_TRY(put_block(options, f, fisher, reference, record));
+    done += 2;
+    for (size_t i = 0; i < options->n_methods; i++) {
+        snprintf(what, sizeof what, "layer %.60s: %s", record->name, options->methods[i].name);
+        FIM_TRY(fim_monitor_progress(monitor, what, (double)(done + i), (double)total));
+        fim_record *method = NULL;
+        FIM_TRY(fim_record_add_child(record, options->methods[i].name, &method));
+        FIM_TRY(study_method(options, &options->methods[i], f, reference, method));
+    }
+out:
+    fim_reference_free(reference);
+    return fim_context(status, "layer %s", record->name);
+}
