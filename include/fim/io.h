@@ -93,6 +93,9 @@ typedef enum fim_file_kind {
 
 // By content. FIM_ERR_IO when it cannot be read, FIM_ERR_FORMAT when it is none of them.
 fim_status fim_file_sniff(const char *path, fim_file_kind *out);
+// The root attributes of an HDF5 file of ours, whatever its format: provenance, and what was put beside it.
+// *record is initialised on success.
+fim_status fim_file_attributes(const char *path, fim_record *record);
 
 // ---- Checkpoints (src/io/formats.def) ----
 
@@ -143,9 +146,20 @@ typedef struct fim_blocks_layer {
     fim_samples samples; // n == 0 when the file holds none
 } fim_blocks_layer;
 
+// What the file holds of one layer, without reading it.
+typedef struct fim_blocks_about {
+    char name[64];
+    size_t d_a, d_g, n;
+    char fisher[32];
+    bool dense, packed;     // the block as (D, D), as its triangle
+    bool factors;           // the KFAC factors
+    bool samples, g_packed; // the samples; of them, G_n in svec packing rather than its columns
+} fim_blocks_about;
+
 void fim_blocks_layer_clear(fim_blocks_layer *layer);
 // Names of the layers in the file's order; free each and the array.
 fim_status fim_blocks_list(const char *path, char ***names, size_t *count);
+fim_status fim_blocks_describe(const char *path, const char *name, fim_blocks_about *out);
 // Reads one layer: samples when the file has them, the factors when it has them, and the block unless
 // `prefer_samples` and samples are there.
 fim_status fim_blocks_read(const char *path, const char *name, bool prefer_samples, size_t budget,

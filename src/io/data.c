@@ -1,0 +1,196 @@
+// Data sets: which format a file is in, and how arrays become inputs, targets and labels.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data_format.h"
+#include "fim/linalg.h"
+#include "h5.h"
+#include "stream.h"
+
+enum { PIXELS = 28 * 28 };
+
+static const fim_data_format formats[] = {
+#define FIM_DATA_FORMAT(name, about) {about, fim_data_##name##_sniff, fim_data_##name##_read},
+#include "data_formats.def"
+#undef FIM_DATA_FORMAT
+};
+
+#define FIM_DATA_FORMAT(name, about) "; " about
+static const char known[] =
+#include "data_formats.def"
+    ;
+#undef FIM_DATA_FORMAT
+
+// ---- Arrays ----
+
+fim_status fim_array_new(const char *name, size_t rank, const size_t *dim, size_t *budget, fim_array *out) {
+    fim_array array = {.rank = rank};
+    size_t columns = 1;
+    if (rank < 1 || rank > FIM_ARRAY_RANK)
+        return FIM_FAIL(FIM_ERR_SHAPE, "%s has %zu dimensions, expected 1 to %d", name, rank, FIM_ARRAY_RANK);
+    for (size_t i = 0; i < rank; i++) {
+        char shape[200];
+        if (dim[i] == 0)
+            return FIM_FAIL(FIM_ERR_SHAPE, "%s is %s: it holds no samples", name,
+                            fim_shape_format(rank, dim, shape));
+        array.dim[i] = dim[i];
+        columns = i > 0 ? fim_size_mul(columns, dim[i]) : 1;
+    }
+    size_t bytes = fim_size_mul(fim_size_mul(dim[0], columns), sizeof(double));
+    fim_status status = fim_budget_check(*budget, bytes, name, "raise --memory");
+    if (status == FIM_OK)
+        status = fim_matrix_new(dim[0], columns, name, &array.values);
+    if (status != FIM_OK)
+        return status;
+    *budget -= bytes;
+    *out = array;
+    return FIM_OK;
+}
+
+void fim_array_clear(fim_array *array) {
+    gsl_matrix_free(array->values);
+    *array = (fim_array){0};
+}
+
+// ---- Recognising ----
+
+fim_status fim_data_format_find(const char *path, const fim_data_format **out) {
+    unsigned char head[8] = {0};
+    bool is_h5 = false;
+    size_t got = 0;
+    fim_stream stream = {0};
+    fim_status status = FIM_OK;
+    // HDF5's signature may stand behind a block of the user's.
+    FIM_TRY(fim_h5_sniff(path, &is_h5));
+    if (is_h5) {
+        memcpy(head, "\x89HDF\r\n\x1a\n", sizeof head);
+    } else {
+        FIM_TRY(fim_stream_open(path, &stream));
+        FIM_TRY(fim_stream_read_some(&stream, head, sizeof head, &got));
+    }
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (formats[i].sniff(head)) {
+            *out = &formats[i];
+            goto out;
+        }
+    }
+    status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is not a data set; known formats: %s", path, known + 2);
+out:
+    fim_stream_close(&stream);
+    return status;
+}
+
+// ---- Assembling ----
+
+// Labels: one whole number from 0 to 2^32 - 1 a sample. *out is malloc'ed.
+static fim_status labels_of(const char *path, const fim_array *array, uint32_t **out) {
+    size_t n = array->dim[0];
+    if (!array->integer)
+        return FIM_FAIL(FIM_ERR_SHAPE,
+                        "%s: y is (%zu,) floating point numbers; labels are integers, targets (N, k)", path,
+                        n);
+    uint32_t *labels = NULL;
+    fim_status status = fim_alloc(n, sizeof *labels, "labels", &labels);
+    if (status != FIM_OK)
+        return status;
+    for (size_t i = 0; i < n; i++) {
+        double value = gsl_matrix_get(array->values, i, 0);
+        if (!(value >= 0 && value <= (double)UINT32_MAX)) {
+            free(labels);
+            return FIM_FAIL(FIM_ERR_VALUE, "%s: label %zu is %.0f, expected 0 to %" PRIu32, path, i, value,
+                            UINT32_MAX);
+        }
+        labels[i] = (uint32_t)value;
+    }
+    *out = labels;
+    return FIM_OK;
+}
+
+static fim_status read_arrays(const char *path, size_t budget, fim_array *x, fim_array *y) {
+    const fim_data_format *format = NULL;
+    fim_status status = fim_data_format_find(path, &format);
+    return status == FIM_OK ? format->read(path, budget, x, y) : status;
+}
+
+// The arrays of a label file: y when the file has one, else its only array.
+static fim_status read_label_file(const char *path, size_t budget, fim_array *y) {
+    fim_array first = {0}, second = {0};
+    fim_status status = read_arrays(path, budget, &first, &second);
+    if (status != FIM_OK)
+        return status;
+    *y = second.values != NULL ? second : first;
+    if (second.values != NULL)
+        fim_array_clear(&first);
+    if (y->rank == 1)
+        return FIM_OK;
+    fim_array_clear(y);
+    return FIM_FAIL(FIM_ERR_SHAPE, "%s: is not a list of labels", path);
+}
+
+// "curves:N[:SEED]"
+static fim_status read_curves(const char *spec, size_t budget, fim_data *out) {
+    const char *cursor = spec + strlen("curves:");
+    char item[32] = "";
+    size_t n = 0, seed = 1;
+    fim_status status = FIM_OK;
+    fim_list_next(&cursor, ':', item, sizeof item);
+    FIM_TRY(fim_context(fim_parse_size(item, "number of images", 1, SIZE_MAX, &n), "%s", spec));
+    if (cursor != NULL)
+        FIM_TRY(fim_context(fim_parse_size(cursor, "seed", 0, SIZE_MAX, &seed), "%s", spec));
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(n, PIXELS * sizeof(double)), spec, "take fewer images"));
+    gsl_matrix *x = NULL;
+    FIM_TRY(fim_matrix_new(n, PIXELS, spec, &x));
+    if ((status = fim_data_curves(n, seed, 0, x)) == FIM_OK)
+        *out = (fim_data){.x = x};
+    else
+        gsl_matrix_free(x);
+out:
+    return status;
+}
+
+fim_status fim_data_read(const char *spec, const char *labels_path, size_t budget, fim_data *out) {
+    fim_array x = {0}, y = {0};
+    fim_data data = {0};
+    const char *y_path = labels_path != NULL ? labels_path : spec;
+    fim_status status = FIM_OK;
+    if (strncmp(spec, "curves:", 7) == 0) {
+        if (labels_path != NULL)
+            return FIM_FAIL(FIM_ERR_ARGUMENT, "%s: generated curves have no labels to go with %s", spec,
+                            labels_path);
+        return read_curves(spec, budget, out);
+    }
+    FIM_TRY(read_arrays(spec, budget, &x, &y));
+    if (x.rank < 2) {
+        status = FIM_FAIL(FIM_ERR_SHAPE, "%s: x is (%zu,), expected (N, d) or (N, c, h, w)", spec, x.dim[0]);
+        goto out;
+    }
+    if (labels_path != NULL) {
+        if (y.values != NULL) {
+            status = FIM_FAIL(FIM_ERR_ARGUMENT, "%s: has a y of its own; labels from %s are too many", spec,
+                              labels_path);
+            goto out;
+        }
+        size_t used = fim_size_mul(x.values->size1 * x.values->size2, sizeof(double));
+        FIM_TRY(read_label_file(labels_path, budget - used, &y));
+    }
+    if (y.values != NULL && (y.dim[0] != x.dim[0] || y.rank > 2)) {
+        char shape[200];
+        status = FIM_FAIL(FIM_ERR_SHAPE, "%s: y is %s, expected (%zu,) or (%zu, *) as x has %zu samples",
+                          y_path, fim_shape_format(y.rank, y.dim, shape), x.dim[0], x.dim[0], x.dim[0]);
+        goto out;
+    }
+    if (y.values != NULL && y.rank == 1)
+        FIM_TRY(labels_of(y_path, &y, &data.labels));
+    data.x = x.values;
+    x.values = NULL;
+    if (y.rank == 2) {
+        data.y = y.values;
+        y.values = NULL;
+    }
+    *out = data;
+out:
+    fim_array_clear(&x);
+    fim_array_clear(&y);
+    return status;
+}

@@ -1,0 +1,78 @@
+// What a file is, by its content alone.
+#include <stdlib.h>
+#include <string.h>
+
+#include "data_format.h"
+#include "h5.h"
+#include "record_file.h"
+
+static const struct {
+    const char *format;
+    fim_file_kind kind;
+} kinds[] = {
+    {"fim-checkpoint", FIM_FILE_CHECKPOINT},
+    {"fim-blocks", FIM_FILE_BLOCKS},
+    {"fim-report", FIM_FILE_REPORT},
+    {"fim-run", FIM_FILE_RUN},
+    {"fim-data", FIM_FILE_DATA},
+};
+
+static fim_status sniff_h5(const char *path, fim_file_kind *out) {
+    fim_h5 file = {.id = -1};
+    char *format = NULL;
+    bool has = false;
+    fim_h5_kind x = FIM_H5_NOTHING;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_h5_open(path, 0, &file));
+    FIM_TRY(fim_h5_has(&file, "/", "format", &has));
+    if (!has) {
+        FIM_TRY(fim_h5_find(&file, "/x", &x));
+        if (x == FIM_H5_SET)
+            *out = FIM_FILE_DATA;
+        else
+            status = FIM_FAIL(FIM_ERR_FORMAT,
+                              "%s: is an HDF5 file with neither a root attribute 'format' nor a data set /x",
+                              path);
+        goto out;
+    }
+    FIM_TRY(fim_h5_text(&file, "/", "format", &format));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(format, kinds[i].format) == 0) {
+            *out = kinds[i].kind;
+            goto out;
+        }
+    }
+    status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is an HDF5 file of unknown format '%s'", path, format);
+out:
+    free(format);
+    fim_h5_close(&file);
+    return status;
+}
+
+fim_status fim_file_sniff(const char *path, fim_file_kind *out) {
+    bool is_h5 = false;
+    fim_status status = fim_h5_sniff(path, &is_h5);
+    if (status != FIM_OK)
+        return status;
+    if (is_h5)
+        return sniff_h5(path, out);
+    const fim_data_format *format = NULL;
+    if ((status = fim_data_format_find(path, &format)) == FIM_OK)
+        *out = FIM_FILE_DATA;
+    return status;
+}
+
+fim_status fim_file_attributes(const char *path, fim_record *record) {
+    fim_h5 file = {.id = -1};
+    fim_record found;
+    fim_record_init(&found, "");
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_h5_open(path, 0, &file));
+    FIM_TRY(fim_record_get_attributes(&file, "/", &found));
+    *record = found;
+    fim_record_init(&found, "");
+out:
+    fim_record_clear(&found);
+    fim_h5_close(&file);
+    return status;
+}
