@@ -87,8 +87,9 @@ static void draw(fim_cli *cli, double share, double elapsed) {
 static void monitor_progress(void *context, const char *what, double done, double total) {
     fim_cli *cli = context;
     double now = fim_clock_seconds();
-    if (strncmp(cli->what, what, sizeof cli->what - 1) != 0 || done < cli->done) { // another piece of work
-        snprintf(cli->what, sizeof cli->what, "%s", what);
+    snprintf(cli->what, sizeof cli->what, "%s", what);
+    if (total != cli->total || done < cli->done) { // another piece of work, not another step of the same
+        cli->total = total;
         cli->began = now;
         cli->shown = now; // nothing is drawn for what is done in a moment
     }

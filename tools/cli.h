@@ -33,7 +33,7 @@ typedef struct fim_cli {
     // The line of progress on the terminal.
     bool terminal, drawn;
     char what[64];
-    double began, shown, done;
+    double began, shown, done, total;
 } fim_cli;
 
 #define CLI_SEED_DEFAULT 1

@@ -1,0 +1,176 @@
+// fim-analyze: how far every approximation is from the exact Fisher block, layer by layer.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fim/report.h"
+#include "source.h"
+
+enum { OPTION_METRICS = 0x200, OPTION_FORMAT, OPTION_FACTORS, OPTION_TOLERANCE };
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "What is compared:", 2},
+    {"methods", 'M', "LIST", 0,
+     "diagonal, kfac, tkfac, ekfac, tekfac, kpsvd[:R], deflation, lanczos, kfac-corrected, or all (default: "
+     "all)",
+     2},
+    {"metrics", OPTION_METRICS, "LIST", 0,
+     "frobenius_error, spectrum_error, trace_error, spectral_norm_error, min_eigenvalue, "
+     "negative_eigenvalues, bytes, or all; "
+     "spectrum_error and the eigenvalues need a dense eigensolver for sums of two terms (default: all)",
+     2},
+    {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-10)", 2},
+    {NULL, 0, NULL, 0, "Output:", 3},
+    {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
+    {"format", OPTION_FORMAT, "F", 0, "Of the result on stdout: table, json or csv (default: table)", 3},
+    {"factors", OPTION_FACTORS, NULL, 0, "Keep the factors of every approximation in the report", 3},
+    {0}};
+
+static const char doc[] =
+    "Measure how far approximations of the Fisher matrix are from the exact block of every layer. FILE is a "
+    "checkpoint, or "
+    "the blocks of fim-dump."
+    "\vThe loss is -log p(y|x) of one sample summed over the outputs; F is its Fisher block of [weight "
+    "bias], F ~ A x G.\n\n"
+    "Examples:\n"
+    "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o report.h5\n"
+    "  fim-analyze net.h5 --data mnist.gz --fisher mc:1 --layers 4 --methods kfac,kpsvd,kpsvd:3\n"
+    "  fim-analyze blocks.h5 --format json";
+
+typedef struct settings {
+    fim_source source;
+    const char *methods, *metrics, *format, *output;
+    bool factors;
+    double tolerance;
+    char **files;
+    size_t n_files;
+} settings;
+
+static fim_status check_complete(const settings *s) {
+    if (s->n_files == 0)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "a checkpoint or a file of blocks is missing");
+    if (strcmp(s->format, "table") != 0 && strcmp(s->format, "json") != 0 && strcmp(s->format, "csv") != 0)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "--format: '%s' is none of table, json, csv", s->format);
+    if (s->factors && s->output == NULL)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "--factors keeps the factors in the report: name it with -o FILE");
+    return FIM_OK;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    settings *s = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->source;
+        return 0;
+    case 'M':
+        s->methods = argument;
+        return 0;
+    case OPTION_METRICS:
+        s->metrics = argument;
+        return 0;
+    case OPTION_FORMAT:
+        s->format = argument;
+        return 0;
+    case OPTION_FACTORS:
+        s->factors = true;
+        return 0;
+    case OPTION_TOLERANCE:
+        return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
+    case 'o':
+        s->output = argument;
+        return 0;
+    case ARGP_KEY_ARGS:
+        s->files = state->argv + state->next;
+        s->n_files = (size_t)(state->argc - state->next);
+        return 0;
+    case ARGP_KEY_END:
+        return cli_check(check_complete(s));
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// One file: a network at the data, which are read once, or a dump.
+static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_options *study, const char *file,
+                          fim_data *data, fim_record *report) {
+    fim_file_kind kind;
+    fim_net net = {0};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_file_sniff(file, &kind));
+    if (kind == FIM_FILE_BLOCKS)
+        return fim_study_blocks(study, file, &cli->monitor, report);
+    if (kind != FIM_FILE_CHECKPOINT)
+        return FIM_FAIL(FIM_ERR_FORMAT,
+                        "%s is neither a checkpoint nor a file of blocks (fim-info tells what it is)", file);
+    FIM_TRY(fim_checkpoint_read(file, cli->memory, &net));
+    if (data->x == NULL)
+        FIM_TRY(source_read(cli, &s->source, data));
+    FIM_TRY(fim_study_network(study, file, &net, data, &cli->monitor, report));
+out:
+    fim_net_clear(&net);
+    return status;
+}
+
+static fim_status print_result(fim_cli *cli, const char *format, const fim_record *report) {
+    char *text = NULL;
+    fim_status status = strcmp(format, "json") == 0  ? fim_report_json(report, &text)
+                        : strcmp(format, "csv") == 0 ? fim_report_csv(report, &text)
+                                                     : fim_report_table(report, &text);
+    if (status == FIM_OK)
+        status = cli_print(cli, text);
+    free(text);
+    return status;
+}
+
+static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
+    fim_method *methods = NULL;
+    const fim_metric **metrics = NULL;
+    fim_data data = {0};
+    fim_record report;
+    char *place = NULL;
+    fim_study_options study = {.fisher = s->source.fisher,
+                               .layers = s->source.layers,
+                               .samples = s->source.samples,
+                               .seed = cli->seed,
+                               .budget = cli->memory,
+                               .factors = s->factors,
+                               .tolerance = s->tolerance};
+    study.fisher.seed = cli->seed;
+    fim_record_init(&report, "report");
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_context(fim_method_parse_list(s->methods, &methods, &study.n_methods), "--methods"));
+    FIM_TRY(fim_context(fim_metric_parse_list(s->metrics, &metrics, &study.n_metrics), "--metrics"));
+    study.methods = methods;
+    study.metrics = metrics;
+    if (s->output != NULL) { // an output that cannot be written is told before the work, not after it
+        FIM_TRY(fim_file_begin(s->output, cli->force, &place));
+        fim_file_abandon(place);
+    }
+    FIM_TRY(source_provenance(cli, &s->source, s->files, s->n_files, argc, argv, &report));
+    for (size_t i = 0; i < s->n_files; i++)
+        FIM_TRY(analyze(cli, s, &study, s->files[i], &data, &report));
+    if (s->output != NULL)
+        FIM_TRY(fim_record_write(&report, "fim-report", s->output, cli->force));
+    FIM_TRY(print_result(cli, s->format, &report));
+out:
+    free(methods);
+    free(metrics);
+    fim_data_clear(&data);
+    fim_record_clear(&report);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    static const struct argp_child children[] = {{&source_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {.options = options,
+                                     .parser = parse,
+                                     .args_doc = "FILE... --data SPEC",
+                                     .doc = doc,
+                                     .children = children};
+    fim_cli cli;
+    settings s = {.methods = "all", .metrics = "all", .format = "table", .source.fisher.draws = 1};
+    fim_status status = cli_start(&cli, "fim-analyze", &argp, &s, argc, argv);
+    if (status == FIM_OK)
+        status = work(&cli, &s, argc, argv);
+    return cli_finish(&cli, status);
+}
