@@ -5,12 +5,13 @@
 #include "fim/io.h"
 
 // Each writes to a new NUL-terminated text (*out is malloc'ed).
-// The table: per layer a header line, then one line per method, the best value of each column marked with
-// '*'.
+// The table: per layer two lines of facts, then one line per method; of each error column the smallest
+// absolute value is marked with '*', and all that read the same.
 fim_status fim_report_table(const fim_record *report, char **out);
-// One line per method and layer; a missing value is an empty field.
+// One line per checkpoint, layer and method, all digits; a missing value is an empty field.
 fim_status fim_report_csv(const fim_record *report, char **out);
-// The JSON contract of fim-analyze; a missing value is null beside "<name>_why".
+// The JSON contract of fim-analyze; a missing value is null beside "<name>_why", the note of a present one is
+// in "<name>_route".
 fim_status fim_report_json(const fim_record *report, char **out);
 // The JSON contract of fim-train from a run log.
 fim_status fim_report_run_json(const fim_record *log, char **out);
@@ -23,5 +24,9 @@ fim_status fim_report_plot(const fim_record *report, const char *title, const ch
                            const fim_monitor *monitor);
 fim_status fim_report_plot_runs(const fim_record *logs, size_t n_logs, const char *folder,
                                 const fim_monitor *monitor);
+// Reports and run logs on one page. A text "file" of a record names it there.
+fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, const fim_record *logs,
+                               size_t n_logs, const char *title, const char *folder,
+                               const fim_monitor *monitor);
 
 #endif

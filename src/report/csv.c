@@ -19,7 +19,7 @@ static void put_field(FILE *stream, const char *s) {
         putc('"', stream);
 }
 
-static void put_number(FILE *stream, double value) {
+static void put_number_field(FILE *stream, double value) {
     putc(',', stream);
     if (isfinite(value))
         fprintf(stream, "%.17g", value);
@@ -52,13 +52,13 @@ fim_status fim_report_csv(const fim_record *report, char **out) {
             putc(',', t.stream);
             put_field(t.stream, rows[r].layer->name);
             for (size_t i = 0; i < n_facts; i++)
-                put_number(t.stream, value_or_nan(rows[r].layer, facts[i]));
+                put_number_field(t.stream, value_or_nan(rows[r].layer, facts[i]));
             putc(',', t.stream);
             put_field(t.stream, text_or_empty(rows[r].layer, "fisher"));
             putc(',', t.stream);
             put_field(t.stream, method->name);
             for (size_t i = 0; i < n_names; i++)
-                put_number(t.stream, value_or_nan(method, names[i]));
+                put_number_field(t.stream, value_or_nan(method, names[i]));
             fputs("\n", t.stream);
         }
     FIM_TRY(text_close(&t, out));

@@ -45,7 +45,7 @@ static json_t *number(double value) {
 }
 
 // The number, or null and why it is missing.
-static void put_number(builder *b, json_t *object, const char *name, double value, const char *why) {
+static void put_value(builder *b, json_t *object, const char *name, double value, const char *why) {
     put(b, object, name, "", number(value));
     if (!isfinite(value))
         put(b, object, name, "_why", string(why != NULL && why[0] != '\0' ? why : "not computed"));
@@ -54,7 +54,7 @@ static void put_number(builder *b, json_t *object, const char *name, double valu
 static void put_values(builder *b, json_t *object, const fim_record *record) {
     for (size_t i = 0; i < record->n_values; i++) {
         const fim_value *v = &record->values[i];
-        put_number(b, object, v->name, v->value, v->note);
+        put_value(b, object, v->name, v->value, v->note);
         if (isfinite(v->value) && v->note[0] != '\0')
             put(b, object, v->name, "_route", string(v->note));
     }
@@ -66,7 +66,7 @@ static void put_curve(builder *b, json_t *object, const char *name, const fim_re
     const fim_curve *c = fim_record_curve(record, curve);
     if (c == NULL) {
         const fim_value *missing = fim_record_value(record, curve);
-        put_number(b, object, name, NAN, missing != NULL ? missing->note : NULL);
+        put_value(b, object, name, NAN, missing != NULL ? missing->note : NULL);
         return;
     }
     json_t *array = json_array();
@@ -162,10 +162,10 @@ fim_status fim_report_run_json(const fim_record *log, char **out) {
             const fim_curve *c = fim_record_curve(log, curves[i]);
             const fim_value *missing = fim_record_value(log, curves[i]);
             bool there = c != NULL && e < c->values->size;
-            put_number(&b, object, curves[i], there ? gsl_vector_get(c->values, e) : (double)NAN,
-                       c != NULL         ? c->note
-                       : missing != NULL ? missing->note
-                                         : NULL);
+            put_value(&b, object, curves[i], there ? gsl_vector_get(c->values, e) : (double)NAN,
+                      c != NULL         ? c->note
+                      : missing != NULL ? missing->note
+                                        : NULL);
         }
         append(&b, epochs, object);
     }

@@ -93,16 +93,49 @@ typedef struct figure_list {
 } figure_list;
 
 void figure_list_clear(figure_list *list);
-// Takes over name, title, data and script (also on failure).
-fim_status figure_list_add(figure_list *list, figure item);
-// <folder>/<name>.dat, .gp, and by gnuplot .svg and .png. FIM_ERR_UNAVAILABLE when there is no gnuplot.
-fim_status figure_write(const figure *f, const char *folder);
 
-// ---- layer_figures.c, run_figures.c ----
+// A figure in the making: its four texts are written to.
+typedef struct draft {
+    text name, title, data, script;
+} draft;
+
+fim_status draft_open(draft *d);
+// The finished figure goes to the end of list.
+fim_status draft_close(draft *d, double width, double height, figure_list *list);
+void draft_discard(draft *d);
+// Script: the figure's heading, its title above a smaller line, both as plain texts.
+void put_heading(FILE *script, const char *title, const char *subtitle);
+// Script: " lw ... lc ... dt ... pt ..." of the i-th of several lines: Okabe and Ito's colours, which
+// colour-blind readers tell apart, with dashes and points for those who print in grey.
+void put_line_style(FILE *script, size_t i, size_t dash);
+// Data: " \"<s>\"", a name in one column whatever it holds.
+void put_quoted(FILE *data, const char *s);
+// Data: " <value>", "?" for what is missing.
+void put_number(FILE *data, double value);
+// <folder>/<name>.dat and .gp.
+fim_status figure_write(const figure *f, const char *folder);
+// By gnuplot <folder>/<name>.svg and .png. FIM_ERR_UNAVAILABLE when there is no gnuplot, FIM_ERR_IO with its
+// complaints when it fails.
+fim_status figure_draw(const figure *f, const char *folder);
+
+// ---- layer_figures.c, course_figures.c ----
 
 // Figures of one layer, of the layers over several checkpoints, of run logs; added to list.
 fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_list *list);
 fim_status figures_of_history(const layer_row *rows, size_t count, const char *prefix, figure_list *list);
 fim_status figures_of_runs(const fim_record *logs, size_t n_logs, figure_list *list);
+
+// ---- page.c: the pieces of index.html ----
+
+void put_page_begin(FILE *stream, const char *title);
+void put_page_end(FILE *stream);
+// Level 2 or 3.
+void put_page_heading(FILE *stream, int level, const char *before, const char *name);
+// The facts of a layer and its methods as a table.
+fim_status put_page_layer(FILE *stream, const fim_record *layer);
+// The figures of list from number `first` on.
+void put_page_figures(FILE *stream, const figure_list *list, size_t first);
+// The texts of a report or a run log: where it comes from.
+void put_page_provenance(FILE *stream, const fim_record *record);
 
 #endif

@@ -77,14 +77,18 @@ static inline void sample_layer(fim_record *layer, size_t d_a, size_t d_g, doubl
     for (size_t i = 0; i < kronecker; i++)
         all += pow(gsl_vector_get(sigma, i), 2);
     for (size_t t = 0; t < 5; t++) {
-        double rest = 0;
+        double dropped = 0;
         char name[32];
         for (size_t i = terms[t]; i < kronecker; i++)
-            rest += pow(gsl_vector_get(sigma, i), 2);
+            dropped += pow(gsl_vector_get(sigma, i), 2);
         snprintf(name, sizeof name, "floor_%zu", terms[t]);
-        sample_must(fim_record_set(layer, name, sqrt(rest / all), NULL));
+        sample_must(fim_record_set(layer, name, sqrt(dropped / all), NULL));
     }
-    sample_must(fim_record_set(layer, "rank_1_percent", 58, NULL));
+    double rest = 0;
+    size_t rank = kronecker;
+    while (rank > 0 && rest + pow(gsl_vector_get(sigma, rank - 1), 2) <= 1e-4 * all)
+        rest += pow(gsl_vector_get(sigma, --rank), 2);
+    sample_must(fim_record_set(layer, "rank_1_percent", (double)rank, NULL));
     sample_must(fim_record_set_curve(layer, "kronecker_singular_values", sigma, "by a Gram matrix"));
     sample_must(fim_record_set_curve(layer, "eigenvalues", sample_curve(size < 512 ? size : 512, 5, 0.9, 60),
                                      "by a Gram matrix"));

@@ -1,0 +1,245 @@
+// The figures of a layer: the errors of its approximations as bars, the spectra of the block and of the
+// approximations, and the Kronecker spectrum with the error it leaves to R terms.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+// "layer-<name>-<what>" behind the prefix; the layer's and the checkpoint's names on the figure.
+static void put_names(draft *d, const layer_row *row, const char *prefix, const char *what,
+                      const char *title) {
+    char heading[256], subtitle[512], d_a[24], d_g[24], samples[24];
+    fputs(prefix, d->name.stream);
+    fputs("layer-", d->name.stream);
+    put_file_name(d->name.stream, row->layer->name);
+    fprintf(d->name.stream, "-%s", what);
+    snprintf(heading, sizeof heading, "Layer %s (%s × %s): %s", row->layer->name,
+             format_number("d_a", value_or_nan(row->layer, "d_a"), d_a),
+             format_number("d_g", value_or_nan(row->layer, "d_g"), d_g), title);
+    fputs(heading, d->title.stream);
+    snprintf(subtitle, sizeof subtitle, "%s, Fisher %s, %s samples", text_or_empty(row->checkpoint, "file"),
+             text_or_empty(row->layer, "fisher"),
+             format_number("samples", value_or_nan(row->layer, "samples"), samples));
+    put_heading(d->script.stream, heading, subtitle);
+}
+
+// ---- Errors ----
+
+static bool any_value(const fim_record *layer, const char *name) {
+    for (size_t m = 0; m < layer->n_children; m++)
+        if (isfinite(value_or_nan(&layer->children[m], name)))
+            return true;
+    return false;
+}
+
+static fim_status errors(const layer_row *row, const char *prefix, figure_list *list) {
+    static const struct {
+        const char *name, *title, *colour;
+    } series[] = {{"frobenius_error", "Frobenius error", "'#0072b2'"},
+                  {"spectrum_error", "spectrum error", "'#e69f00'"}};
+    const fim_record *layer = row->layer;
+    fim_status status = FIM_OK;
+    draft d = {0};
+    size_t shown[2], n_shown = 0;
+    for (size_t i = 0; i < 2; i++)
+        if (any_value(layer, series[i].name))
+            shown[n_shown++] = i;
+    if (n_shown == 0)
+        return FIM_OK;
+    FIM_TRY(draft_open(&d));
+    put_names(&d, row, prefix, "errors", "errors of the approximations");
+    FILE *data = d.data.stream, *script = d.script.stream;
+
+    fputs("# method", data);
+    for (size_t i = 0; i < n_shown; i++)
+        put_quoted(data, series[shown[i]].name);
+    putc('\n', data);
+    for (size_t m = 0; m < layer->n_children; m++) {
+        const fim_record *method = &layer->children[m];
+        put_quoted(data, method->name);
+        for (size_t i = 0; i < n_shown; i++)
+            put_number(data, value_or_nan(method, series[shown[i]].name));
+        putc('\n', data);
+    }
+
+    double n = (double)layer->n_children;
+    fprintf(script,
+            "set style fill solid 1.0 noborder\n"
+            "set xtics rotate by 30 right noenhanced scale 0\n"
+            "set xrange [-0.6:%.1f]\n"
+            "set yrange [0:*]\n"
+            "set ylabel 'relative error'\n"
+            "set tmargin 6\nset rmargin 13\n",
+            n - 0.4);
+    // The floor of a Kronecker sum is a Frobenius error: a line, named at its end.
+    static const char *const floors[] = {"floor_1", "floor_2"};
+    static const char *const floor_texts[] = {"best 1 term", "best 2 terms"};
+    for (size_t i = 0; i < 2; i++) {
+        double floor = value_or_nan(layer, floors[i]);
+        if (isfinite(floor))
+            fprintf(script,
+                    "set arrow from graph 0, first %.17g to graph 1, first %.17g nohead front lw 1.2 dt %s "
+                    "lc rgb '#222222'\n"
+                    "set label '%s' at graph 1.01, first %.17g left font ',10' textcolor rgb '#222222'\n",
+                    floor, floor, i == 0 ? "'-'" : "'.'", floor_texts[i], floor);
+    }
+    double width = 0.8 / (double)n_shown;
+    for (size_t i = 0; i < n_shown; i++) {
+        double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
+        fprintf(script,
+                "%s data using ($0%+.3f):%zu:(%.3f)%s with boxes lc rgb %s title '%s', \\\n"
+                "     data using ($0%+.3f):%zu:(sprintf($%zu < 0.095 ? '%%.2g' : '%%.2f', $%zu)) with labels "
+                "font ',8' offset 0,0.5 "
+                "textcolor rgb '#333333'",
+                i == 0 ? "plot" : ", \\\n    ", shift, i + 2, 0.92 * width, i == 0 ? ":xtic(1)" : "",
+                series[shown[i]].colour, series[shown[i]].title, shift, i + 2, i + 2, i + 2);
+    }
+    putc('\n', script);
+    double points = 300 + 62 * n;
+    FIM_TRY(draft_close(&d, points > 760 ? points : 760, 460, list));
+out:
+    draft_discard(&d);
+    return status;
+}
+
+// ---- Spectra ----
+
+// The next index of a long curve to draw: all of the first, then about 60 a decade, which no eye tells from
+// all. The last one always.
+static size_t next_index(size_t i, size_t n) {
+    size_t next = i + 1 + i / 26;
+    return next < n || i + 1 >= n ? next : n - 1;
+}
+
+static fim_status spectra(const layer_row *row, const char *prefix, figure_list *list) {
+    const fim_record *layer = row->layer;
+    const fim_curve *block = fim_record_curve(layer, "eigenvalues");
+    fim_status status = FIM_OK;
+    draft d = {0};
+    if (block == NULL || block->values->size == 0 || !(gsl_vector_get(block->values, 0) > 0))
+        return FIM_OK;
+    FIM_TRY(draft_open(&d));
+    put_names(&d, row, prefix, "spectra", "spectra of F and of the approximations");
+    FILE *data = d.data.stream, *script = d.script.stream;
+
+    size_t longest = block->values->size;
+    double largest = gsl_vector_get(block->values, 0), smallest = INFINITY;
+    fputs("# index F", data);
+    for (size_t m = 0; m < layer->n_children; m++) {
+        const fim_curve *c = fim_record_curve(&layer->children[m], "eigenvalues");
+        put_quoted(data, layer->children[m].name);
+        if (c != NULL && c->values->size > longest)
+            longest = c->values->size;
+    }
+    putc('\n', data);
+    for (size_t i = 0; i < longest; i = next_index(i, longest)) {
+        fprintf(data, "%zu", i + 1);
+        for (size_t m = 0; m <= layer->n_children; m++) {
+            const fim_curve *c = m == 0 ? block : fim_record_curve(&layer->children[m - 1], "eigenvalues");
+            double value = c != NULL && i < c->values->size ? gsl_vector_get(c->values, i) : (double)NAN;
+            put_number(data, value);
+            if (value > 0 && value < smallest)
+                smallest = value;
+            if (value > largest)
+                largest = value;
+        }
+        putc('\n', data);
+    }
+
+    const double rounding = 1e-13; // below it, relative to the largest, eigenvalues are noise
+    double floor = smallest > rounding * largest ? smallest : rounding * largest;
+    fputs("set logscale xy\n"
+          "set format y '10^{%T}'\nunset mytics\n"
+          "set xlabel 'index i'\nset ylabel 'eigenvalue λᵢ'\n"
+          "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
+          script);
+    fprintf(script,
+            "set xrange [0.9:%.0f]\nset yrange [%.3g:%.3g]\n"
+            "plot data using 1:($2 > 0 ? $2 : NaN) with lines lw 3.5 lc rgb '#000000' title 'F'",
+            1.2 * (double)longest, floor / 2, largest * 2);
+    for (size_t m = 0; m < layer->n_children; m++) {
+        if (fim_record_curve(&layer->children[m], "eigenvalues") == NULL)
+            continue;
+        fprintf(script, ", \\\n     data using 1:($%zu > 0 ? $%zu : NaN) with linespoints pi 24", m + 3,
+                m + 3);
+        put_line_style(script, m, m);
+        fputs(" title '", script);
+        put_gnuplot(script, layer->children[m].name);
+        putc('\'', script);
+    }
+    putc('\n', script);
+    FIM_TRY(draft_close(&d, 860, 500, list));
+out:
+    draft_discard(&d);
+    return status;
+}
+
+// ---- Kronecker spectrum ----
+
+static fim_status kronecker(const layer_row *row, const char *prefix, figure_list *list) {
+    const fim_curve *curve = fim_record_curve(row->layer, "kronecker_singular_values");
+    fim_status status = FIM_OK;
+    draft d = {0};
+    double *left = NULL; // left[R]: the relative error of the best R terms
+    if (curve == NULL || curve->values->size == 0 || !(gsl_vector_get(curve->values, 0) > 0))
+        return FIM_OK;
+    const gsl_vector *sigma = curve->values;
+    const size_t n = sigma->size;
+    FIM_TRY(fim_alloc(n + 1, sizeof *left, "the floors of a figure", &left));
+    for (size_t i = n; i-- > 0;) // from the small end, where nothing is lost
+        left[i] = left[i + 1] + gsl_vector_get(sigma, i) * gsl_vector_get(sigma, i);
+    const double norm = sqrt(left[0]);
+    for (size_t i = 0; i <= n; i++)
+        left[i] = sqrt(left[i]) / norm;
+
+    FIM_TRY(draft_open(&d));
+    put_names(&d, row, prefix, "kronecker", "Kronecker spectrum");
+    FILE *data = d.data.stream, *script = d.script.stream;
+    fputs("# i sigma_i sigma_i/sigma_1 error_of_the_best_i_terms\n", data);
+    for (size_t i = 0; i < n; i = next_index(i, n)) {
+        double value = gsl_vector_get(sigma, i);
+        fprintf(data, "%zu", i + 1);
+        put_number(data, value);
+        put_number(data, value / gsl_vector_get(sigma, 0));
+        put_number(data, left[i + 1]);
+        putc('\n', data);
+    }
+
+    double rank = value_or_nan(row->layer, "rank_1_percent");
+    if (isfinite(rank))
+        fprintf(script,
+                "set arrow from graph 0, first 0.01 to %.0f, 0.01 nohead lw 1 dt '.' lc rgb '#222222'\n"
+                "set arrow from %.0f, 0.01 to %.0f, graph 0 nohead lw 1 dt '.' lc rgb '#222222'\n"
+                "set label '1 %% with R = %.0f' at graph 0.02, first 0.01 offset 0,-0.7 font ',10' "
+                "textcolor rgb '#222222'\n",
+                rank, rank, rank, rank);
+    double least = gsl_vector_get(sigma, n - 1) / gsl_vector_get(sigma, 0);
+    fprintf(script, "set xrange [0.9:%.0f]\nset yrange [%.3g:2]\n", 1.2 * (double)n,
+            least > 1e-13 ? least / 2 : 1e-13);
+    fputs("set logscale xy\n"
+          "set format y '10^{%T}'\n"
+          "set xlabel 'index i, number of terms R'\nset ylabel 'relative size'\n"
+          "set tmargin 6\n"
+          "few(i) = i <= 10 ? i : NaN\n" // points where one counts terms
+          "plot data using 1:($3 > 0 ? $3 : NaN) with lines lw 1.8 lc rgb '#0072b2' title 'σᵢ / σ₁', \\\n"
+          "     data using (few($1)):3 with points pt 7 ps 0.6 lc rgb '#0072b2', \\\n"
+          "     data using 1:($4 > 0 ? $4 : NaN) with lines lw 1.8 dt '-' lc rgb '#d55e00' "
+          "title 'error of the best R terms', \\\n"
+          "     data using (few($1)):4 with points pt 5 ps 0.6 lc rgb '#d55e00'\n",
+          script);
+    FIM_TRY(draft_close(&d, 760, 460, list));
+out:
+    draft_discard(&d);
+    free(left);
+    return status;
+}
+
+fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_list *list) {
+    fim_status status = FIM_OK;
+    FIM_TRY(errors(row, prefix, list));
+    FIM_TRY(spectra(row, prefix, list));
+    FIM_TRY(kronecker(row, prefix, list));
+out:
+    return status;
+}

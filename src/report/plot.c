@@ -1,0 +1,117 @@
+// A folder of figures with its page. Data, scripts and page are written before the first picture is drawn, so
+// that a machine without gnuplot still gives everything that another one needs.
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+// Tables and figures of one report; `prefix` begins its figures' names.
+static fim_status add_report(const fim_record *report, const char *prefix, FILE *page, figure_list *list) {
+    fim_status status = FIM_OK;
+    layer_row *rows = NULL;
+    size_t count = 0;
+    FIM_TRY(layer_rows(report, &rows, &count));
+    bool several = rows[0].checkpoint != rows[count - 1].checkpoint;
+    for (size_t i = 0, k = 0; i < count; i++) {
+        char own[80];
+        size_t first = list->count;
+        bool new_checkpoint = i == 0 || rows[i].checkpoint != rows[i - 1].checkpoint;
+        k += i > 0 && new_checkpoint;
+        if (new_checkpoint)
+            put_page_heading(page, 2, "", text_or_empty(rows[i].checkpoint, "file"));
+        if (several)
+            snprintf(own, sizeof own, "%scheckpoint-%zu-", prefix, k);
+        else
+            snprintf(own, sizeof own, "%s", prefix);
+        put_page_heading(page, 3, "Layer ", rows[i].layer->name);
+        FIM_TRY(put_page_layer(page, rows[i].layer));
+        FIM_TRY(figures_of_layer(&rows[i], own, list));
+        put_page_figures(page, list, first);
+    }
+    if (several) {
+        size_t first = list->count;
+        FIM_TRY(figures_of_history(rows, count, prefix, list));
+        if (list->count > first)
+            put_page_heading(page, 2, "", "From checkpoint to checkpoint");
+        put_page_figures(page, list, first);
+    }
+    put_page_heading(page, 2, "Provenance ", text_or_empty(report, "file"));
+    put_page_provenance(page, report);
+out:
+    free(rows);
+    return status;
+}
+
+static fim_status add_runs(const fim_record *logs, size_t n_logs, FILE *page, figure_list *list) {
+    fim_status status = FIM_OK;
+    size_t first = list->count;
+    FIM_TRY(figures_of_runs(logs, n_logs, list));
+    put_page_heading(page, 2, "", "Training");
+    put_page_figures(page, list, first);
+    for (size_t r = 0; r < n_logs; r++) {
+        put_page_heading(page, 2, "Provenance ", text_or_empty(&logs[r], "file"));
+        put_page_provenance(page, &logs[r]);
+    }
+out:
+    return status;
+}
+
+static fim_status write_page(const char *folder, const char *page) {
+    fim_status status = FIM_OK;
+    text t = {0};
+    char *path = NULL;
+    FIM_TRY(text_open(&t));
+    fprintf(t.stream, "%s/index.html", folder);
+    FIM_TRY(text_close(&t, &path));
+    FIM_TRY(fim_file_write_text(path, page, true));
+out:
+    text_discard(&t);
+    free(path);
+    return status;
+}
+
+fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, const fim_record *logs,
+                               size_t n_logs, const char *title, const char *folder,
+                               const fim_monitor *monitor) {
+    fim_status status = FIM_OK;
+    figure_list list = {0};
+    text t = {0};
+    char *page = NULL;
+    FIM_TRY(text_open(&t));
+    put_page_begin(t.stream, title);
+    for (size_t i = 0; i < n_reports; i++) {
+        char prefix[40] = "";
+        if (n_reports > 1)
+            snprintf(prefix, sizeof prefix, "report-%zu-", i);
+        FIM_TRY(add_report(&reports[i], prefix, t.stream, &list));
+    }
+    if (n_logs > 0)
+        FIM_TRY(add_runs(logs, n_logs, t.stream, &list));
+    put_page_end(t.stream);
+    FIM_TRY(text_close(&t, &page));
+
+    FIM_TRY(fim_folder_make(folder));
+    for (size_t i = 0; i < list.count; i++)
+        FIM_TRY(figure_write(&list.items[i], folder));
+    FIM_TRY(write_page(folder, page));
+    for (size_t i = 0; i < list.count; i++) {
+        FIM_TRY(fim_monitor_progress(monitor, "drawing figures", (double)i, (double)list.count));
+        FIM_TRY(figure_draw(&list.items[i], folder));
+    }
+    FIM_TRY(fim_monitor_progress(monitor, "drawing figures", (double)list.count, (double)list.count));
+out:
+    figure_list_clear(&list);
+    text_discard(&t);
+    free(page);
+    return status;
+}
+
+fim_status fim_report_plot(const fim_record *report, const char *title, const char *folder,
+                           const fim_monitor *monitor) {
+    return fim_report_plot_all(report, 1, NULL, 0, title, folder, monitor);
+}
+
+fim_status fim_report_plot_runs(const fim_record *logs, size_t n_logs, const char *folder,
+                                const fim_monitor *monitor) {
+    return fim_report_plot_all(NULL, 0, logs, n_logs, "Training", folder, monitor);
+}
