@@ -29,17 +29,6 @@ void figure_list_clear(figure_list *list) {
     *list = (figure_list){0};
 }
 
-fim_status figure_list_add(figure_list *list, figure item) {
-    figure *wider = realloc(list->items, (list->count + 1) * sizeof *wider);
-    if (wider == NULL) {
-        figure_clear(&item);
-        return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a figure");
-    }
-    list->items = wider;
-    list->items[list->count++] = item;
-    return FIM_OK;
-}
-
 // ---- Drafts ----
 
 fim_status draft_open(draft *d) {
@@ -62,7 +51,12 @@ fim_status draft_close(draft *d, double width, double height, figure_list *list)
     FIM_TRY(text_close(&d->title, &f.title));
     FIM_TRY(text_close(&d->data, &f.data));
     FIM_TRY(text_close(&d->script, &f.script));
-    return figure_list_add(list, f);
+    figure *wider = realloc(list->items, (list->count + 1) * sizeof *wider);
+    if (wider == NULL)
+        FIM_TRY(FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a figure"));
+    list->items = wider;
+    list->items[list->count++] = f;
+    f = (figure){0};
 out:
     figure_clear(&f);
     return status;
