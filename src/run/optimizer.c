@@ -17,28 +17,30 @@ struct optimizer_kind {
     double rate;   // the default
     size_t states; // matrices kept per layer
     // n entries: gradient scale·g, states s[0], s[1], weights w.
-    void (*update)(const optimizer *o, size_t n, double scale, const double *g, double *const *s, double *w);
+    void (*update)(const optimizer *o, size_t n, double scale, const double *g, double *const *s,
+                   double *restrict w);
 };
 
 static void update_sgd(const optimizer *o, size_t n, double scale, const double *g, double *const *s,
-                       double *w) {
+                       double *restrict w) {
+    const double rate = o->rate, momentum = o->momentum;
     double *restrict v = s[0];
     for (size_t i = 0; i < n; i++) {
-        v[i] = o->momentum * v[i] + scale * g[i];
-        w[i] -= o->rate * v[i];
+        v[i] = momentum * v[i] + scale * g[i];
+        w[i] -= rate * v[i];
     }
 }
 
 static void update_adam(const optimizer *o, size_t n, double scale, const double *g, double *const *s,
-                        double *w) {
+                        double *restrict w) {
+    const double beta1 = o->beta1, beta2 = o->beta2, epsilon = o->epsilon, t = (double)o->iteration;
+    const double step = o->rate / (1 - pow(beta1, t)), correction = 1 / sqrt(1 - pow(beta2, t));
     double *restrict m = s[0], *restrict v = s[1];
-    double t = (double)o->iteration;
-    double step = o->rate / (1 - pow(o->beta1, t)), correction = 1 / sqrt(1 - pow(o->beta2, t));
     for (size_t i = 0; i < n; i++) {
         double gradient = scale * g[i];
-        m[i] = o->beta1 * m[i] + (1 - o->beta1) * gradient;
-        v[i] = o->beta2 * v[i] + (1 - o->beta2) * gradient * gradient;
-        w[i] -= step * m[i] / (correction * sqrt(v[i]) + o->epsilon);
+        m[i] = beta1 * m[i] + (1 - beta1) * gradient;
+        v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+        w[i] -= step * m[i] / (correction * sqrt(v[i]) + epsilon);
     }
 }
 
@@ -103,7 +105,6 @@ void optimizer_step(optimizer *o, fim_net *net, gsl_matrix *const *grads, double
     o->iteration++;
     for (size_t l = 0; l < net->n_layers; l++) {
         gsl_matrix *w = net->layers[l].w;
-#pragma omp parallel for if (w->size1 * w->size2 >= (size_t)1 << 16)
         for (size_t r = 0; r < w->size1; r++) {
             double *states[2] = {NULL, NULL};
             for (size_t k = 0; k < o->kind->states; k++)
