@@ -172,7 +172,7 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
     put_value(stream, ", tr F = ", layer, "fisher_trace");
     fputs(line_end, stream);
 
-    const char *lead = "best possible error of R Kronecker terms: ";
+    const char *lead = "error floor of R Kronecker terms: ";
     for (size_t i = 0; i < layer->n_values; i++) {
         const fim_value *v = &layer->values[i];
         char number[24];

@@ -1,0 +1,242 @@
+// Figures and their page: what is written, that it holds the record's numbers, and that gnuplot takes it.
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sample.h"
+
+// A folder of its own for each test, removed by the operating system's clean-up of /tmp at the latest.
+static char *scratch(void) {
+    static char folder[] = "/tmp/fim-test-figures-XXXXXX";
+    cr_assert(mkdtemp(folder) != NULL);
+    return folder;
+}
+
+static char *read_text(const char *folder, const char *name) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    cr_assert(file != NULL, "%s is missing", path);
+    char *content = calloc(1, 1 << 20);
+    size_t size = fread(content, 1, (1 << 20) - 1, file);
+    cr_assert(size > 0 && size < (1 << 20) - 1, "%s", path);
+    fclose(file);
+    return content;
+}
+
+static bool exists(const char *folder, const char *name, const char *extension) {
+    char path[400];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/%s%s", folder, name, extension);
+    return stat(path, &info) == 0 && info.st_size > 0;
+}
+
+static void remove_folder(const char *folder) {
+    char command[400];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    cr_assert(eq(int, system(command), 0));
+}
+
+static bool have_gnuplot(void) {
+    bool found = system("gnuplot --version >/dev/null 2>&1") == 0;
+    if (!found)
+        cr_log_warn("SKIPPED: gnuplot is not installed, nothing was drawn");
+    return found;
+}
+
+Test(figures, every_figure_is_drawn_and_on_the_page) {
+    static const char *const names[] = {"layer-4-errors",
+                                        "layer-4-spectra",
+                                        "layer-4-kronecker",
+                                        "layer-out=3C=26=3E-errors",
+                                        "layer-out=3C=26=3E-spectra",
+                                        "layer-out=3C=26=3E-kronecker"};
+    if (!have_gnuplot())
+        return;
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 1);
+    cr_assert(eq(int, fim_report_plot(&report, "A <title> & more", folder, NULL), FIM_OK), "%s",
+              fim_message());
+    char *page = read_text(folder, "index.html");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char source[100];
+        static const char *const extensions[] = {".dat", ".gp", ".svg", ".png"};
+        for (size_t e = 0; e < 4; e++)
+            cr_assert(exists(folder, names[i], extensions[e]), "%s%s", names[i], extensions[e]);
+        snprintf(source, sizeof source, "<img src=\"%s.svg\"", names[i]);
+        cr_assert(strstr(page, source) != NULL, "%s", source);
+        char svg[120], *picture;
+        snprintf(svg, sizeof svg, "%s.svg", names[i]);
+        picture = read_text(folder, svg);
+        cr_assert(strstr(picture, "</svg>") != NULL, "%s is not whole", svg);
+        free(picture);
+    }
+    cr_assert(strstr(page, "<h1>A &lt;title&gt; &amp; more</h1>") != NULL);
+    cr_assert(strstr(page, "Layer out&lt;&amp;&gt;") != NULL);
+    cr_assert(strstr(page, "fim-analyze &quot;a &amp; b&quot;.h5") != NULL);
+    cr_assert(strstr(page, "out<&>") == NULL, "foreign names are escaped everywhere");
+    cr_assert(strstr(page, "<td class=\"best\">0.1877</td>") != NULL);
+    cr_assert(strstr(page, "<sup>1</sup> " SAMPLE_TOO_LARGE) != NULL);
+    free(page);
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
+// Without gnuplot: what needs none is there, and the message tells the way. Used below for what data files
+// hold.
+static void plot_without_gnuplot(const fim_record *report, const char *folder) {
+    char *path = strdup(getenv("PATH"));
+    setenv("PATH", "", 1);
+    cr_assert(eq(int, fim_report_plot(report, "t", folder, NULL), FIM_ERR_UNAVAILABLE));
+    setenv("PATH", path, 1);
+    free(path);
+}
+
+Test(figures, without_gnuplot_all_but_the_pictures_is_written) {
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 2);
+    plot_without_gnuplot(&report, folder);
+    cr_assert(strstr(fim_message(), "gnuplot *.gp") != NULL && strstr(fim_message(), folder) != NULL, "%s",
+              fim_message());
+    static const char *const names[] = {"checkpoint-0-layer-4-errors",
+                                        "checkpoint-1-layer-out=3C=26=3E-kronecker",
+                                        "layer-4-course-frobenius_error"};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(exists(folder, names[i], ".dat") && exists(folder, names[i], ".gp"), "%s", names[i]);
+        cr_assert(exists(folder, names[i], ".svg") == false);
+    }
+    cr_assert(exists(folder, "index", ".html"));
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
+Test(figures, data_hold_the_numbers_of_the_record) {
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 1);
+    plot_without_gnuplot(&report, folder);
+    const fim_record *layer = &report.children[0].children[0].children[0].children[0];
+
+    char *data = read_text(folder, "layer-4-errors.dat"), *line = strchr(data, '\n') + 1;
+    for (size_t m = 0; m < SAMPLE_METHODS; m++, line = strchr(line, '\n') + 1) {
+        char name[64], spectrum[64];
+        double frobenius;
+        cr_assert(eq(int, sscanf(line, " \"%63[^\"]\" %lf %63s", name, &frobenius, spectrum), 3), "%s", line);
+        cr_assert(strcmp(name, sample_methods[m].name) == 0);
+        cr_assert(frobenius == sample_methods[m].frobenius);
+        if (isnan(sample_methods[m].spectrum))
+            cr_assert(strcmp(spectrum, "?") == 0);
+        else
+            cr_assert(strtod(spectrum, NULL) == sample_methods[m].spectrum);
+    }
+    free(data);
+
+    // Spectra are thinned: the first and the last are there, and each line is of its index.
+    data = read_text(folder, "layer-4-spectra.dat");
+    const gsl_vector *block = fim_record_curve(layer, "eigenvalues")->values;
+    const gsl_vector *kfac = fim_record_curve(&layer->children[1], "eigenvalues")->values;
+    size_t index = 0, lines = 0;
+    for (line = strchr(data, '\n') + 1; *line != '\0'; line = strchr(line, '\n') + 1, lines++) {
+        char f[64], diagonal[64];
+        double value;
+        cr_assert(eq(int, sscanf(line, "%zu %63s %63s %lf", &index, f, diagonal, &value), 4));
+        cr_assert(lines > 0 || index == 1);
+        cr_assert(value == gsl_vector_get(kfac, index - 1));
+        if (index <= block->size)
+            cr_assert(strtod(f, NULL) == gsl_vector_get(block, index - 1));
+        else
+            cr_assert(strcmp(f, "?") == 0);
+    }
+    cr_assert(eq(sz, index, 7750));
+    cr_assert(lines > 100 && lines < 400, "%zu lines", lines);
+    free(data);
+
+    // The floor of R terms in the figure is the one the layer's values tell.
+    data = read_text(folder, "layer-4-kronecker.dat");
+    const size_t terms[] = {1, 2, 3, 5, 10};
+    size_t compared = 0;
+    for (line = strchr(data, '\n') + 1; *line != '\0'; line = strchr(line, '\n') + 1) {
+        double sigma, relative, floor;
+        cr_assert(eq(int, sscanf(line, "%zu %lf %lf %lf", &index, &sigma, &relative, &floor), 4));
+        cr_assert(epsilon_eq(dbl, relative, sigma / 12, 1e-15));
+        for (size_t t = 0; t < 5; t++)
+            if (terms[t] == index) {
+                char name[32];
+                snprintf(name, sizeof name, "floor_%zu", index);
+                cr_assert(epsilon_eq(dbl, floor, fim_record_value(layer, name)->value, 1e-14));
+                compared++;
+            }
+    }
+    cr_assert(eq(sz, compared, 5));
+    free(data);
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
+Test(figures, gnuplot_takes_hostile_names) {
+    if (!have_gnuplot())
+        return;
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 1);
+    fim_record *layers = &report.children[0].children[0].children[0];
+    strcpy(layers->children[0].name, "'; system \"touch pwned\"; '`touch pwned`@x\n../\xff");
+    strcpy(layers->children[0].children[0].name, "\"`touch pwned`\" # %s \\ '");
+    sample_must(fim_record_set_text(&report.children[0].children[0], "file", "`touch pwned` %d {/=40 x}"));
+    cr_assert(eq(int, fim_report_plot(&report, "t", folder, NULL), FIM_OK), "%s", fim_message());
+    cr_assert(access("pwned", F_OK) != 0 && exists(folder, "pwned", "") == false);
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
+Test(figures, runs_are_drawn_together_with_time_summed_up) {
+    if (!have_gnuplot())
+        return;
+    fim_record logs[2];
+    const char *folder = scratch();
+    sample_run(&logs[0], 5, 0.5, true);
+    sample_run(&logs[1], 1, 0.7, false);
+    cr_assert(eq(int, fim_report_plot_runs(logs, 2, folder, NULL), FIM_OK), "%s", fim_message());
+    cr_assert(exists(folder, "loss-by-epoch", ".png") && exists(folder, "loss-by-seconds", ".svg"));
+    char *data = read_text(folder, "loss-by-seconds.dat"), *line = strchr(data, '\n') + 1;
+    double since = 0;
+    for (size_t e = 0; e < 5; e++, line = strchr(line, '\n') + 1) {
+        double epoch, seconds, loss, validation;
+        cr_assert(eq(int, sscanf(line, "%lf %lf %lf %lf", &epoch, &seconds, &loss, &validation), 4));
+        since += gsl_vector_get(fim_record_curve(&logs[0], "seconds")->values, e);
+        cr_assert(epsilon_eq(dbl, seconds, since, 1e-12));
+        cr_assert(loss == gsl_vector_get(fim_record_curve(&logs[0], "loss")->values, e));
+        cr_assert(validation == gsl_vector_get(fim_record_curve(&logs[0], "validation_loss")->values, e));
+    }
+    cr_assert(strncmp(line, "\n\n1 1.5 200 ?\n", 14) == 0, "%s", line);
+    free(data);
+    remove_folder(folder);
+    fim_record_clear(&logs[0]);
+    fim_record_clear(&logs[1]);
+}
+
+static bool always(void *context) {
+    (void)context;
+    return true;
+}
+
+Test(figures, drawing_can_be_interrupted) {
+    fim_record report;
+    const char *folder = scratch();
+    const fim_monitor monitor = {.cancelled = always};
+    sample_report(&report, 1);
+    cr_assert(eq(int, fim_report_plot(&report, "t", folder, &monitor), FIM_CANCELLED));
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
+Test(figures, a_folder_that_cannot_be_made_is_named) {
+    fim_record report;
+    sample_report(&report, 1);
+    cr_assert(eq(int, fim_report_plot(&report, "t", "/proc/no/such", NULL), FIM_ERR_IO));
+    cr_assert(strstr(fim_message(), "/proc/no") != NULL, "%s", fim_message());
+    fim_record_clear(&report);
+}

@@ -1,0 +1,226 @@
+// The table and the CSV, taken apart again.
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "sample.h"
+
+// The line of `body` that begins with `start` in the part after `after`, as a new text.
+static char *find_line(const char *body, const char *after, const char *start) {
+    const char *at = strstr(body, after);
+    for (; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, start, strlen(start)) == 0)
+            return strndup(at, strcspn(at, "\n"));
+    }
+    return NULL;
+}
+
+static size_t split(char *line, char **words, size_t most) {
+    size_t n = 0;
+    for (char *save, *word = strtok_r(line, " ", &save); word != NULL && n < most;
+         word = strtok_r(NULL, " ", &save))
+        words[n++] = word;
+    return n;
+}
+
+static char *table_of(size_t checkpoints) {
+    fim_record report;
+    char *table = NULL;
+    sample_report(&report, checkpoints);
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    fim_record_clear(&report);
+    return table;
+}
+
+Test(table, a_row_holds_the_numbers_in_order) {
+    char *table = table_of(1), *words[20], *line = find_line(table, "layer 4:", "kpsvd:2");
+    cr_assert(line != NULL);
+    cr_assert(eq(sz, split(line, words, 20), 11));
+    const char *expected[] = {"kpsvd:2", "0.1877*", "0.07123*", "0.003457", "-0.001234", "312",
+                              "0.091",   "1.0",     "MB",       "30",       "8.000e-11"};
+    for (size_t i = 0; i < 11; i++)
+        cr_assert(strcmp(words[i], expected[i]) == 0, "%s, expected %s", words[i], expected[i]);
+    free(line);
+    free(table);
+}
+
+Test(table, best_of_errors_only_and_shared_by_equal_digits) {
+    char *table = table_of(1), *words[20];
+    // 0.18765 and 0.187650001 read the same; 0, 2e-16 and -1e-16 are all nothing but rounding.
+    char *line = find_line(table, "layer 4:", "lanczos");
+    split(line, words, 20);
+    cr_assert(strcmp(words[0], "lanczos!") == 0 && strcmp(words[1], "0.1877*") == 0);
+    free(line);
+    const char *exact[] = {"diagonal", "tkfac", "ekfac"};
+    for (size_t i = 0; i < 3; i++) {
+        line = find_line(table, "layer 4:", exact[i]);
+        cr_assert(eq(sz, split(line, words, 20), 9));
+        cr_assert(words[3][strlen(words[3]) - 1] == '*', "trace error of %s", exact[i]);
+        for (size_t w = 4; w < 9; w++)
+            cr_assert(strchr(words[w], '*') == NULL, "'%s' is no error", words[w]);
+        free(line);
+    }
+    line = find_line(table, "layer 4:", "kfac");
+    cr_assert(strchr(line, '*') == NULL);
+    free(line);
+    free(table);
+}
+
+Test(table, missing_values_share_a_footnote_and_early_stops_are_told) {
+    char *table = table_of(1);
+    char *line = find_line(table, "layer 4:", "lanczos");
+    size_t dashes = 0;
+    for (const char *at = line; (at = strstr(at, "-¹")) != NULL; at++)
+        dashes++;
+    cr_assert(eq(sz, dashes, 3));
+    free(line);
+    line = find_line(table, "layer 4:", "¹ ");
+    cr_assert(strcmp(line, "¹ " SAMPLE_TOO_LARGE) == 0);
+    free(line);
+    cr_assert(find_line(table, "layer 4:", "² ") == NULL);
+    line = find_line(table, "layer 4:", "! ");
+    cr_assert(strcmp(line, "! lanczos did not converge: relative residual 1.3e-04 after 2000 products") == 0);
+    free(line);
+    free(table);
+}
+
+Test(table, facts_of_the_layer_are_above) {
+    char *table = table_of(2);
+    char *line = find_line(table, "checkpoint-5.h5", "layer 4:");
+    cr_assert(strcmp(line, "layer 4: 31 × 250 (7750 parameters), 512 samples, Fisher mc:1, ‖F‖ = 12.35, "
+                           "tr F = 98.77") == 0,
+              "%s", line);
+    free(line);
+    line = find_line(table, "layer 4:", "error floor");
+    double floor = 0;
+    cr_assert(eq(int, sscanf(line, "error floor of R Kronecker terms: %lf (R = 1)", &floor), 1));
+    double all = 0, first = 144; // 12²
+    for (size_t i = 0; i < 496; i++)
+        all += pow(12 * pow((double)i + 1, -1.1) * exp(-(double)i / 90), 2);
+    cr_assert(epsilon_eq(dbl, floor, sqrt((all - first) / all), 5e-5));
+    free(line);
+    free(table);
+}
+
+Test(table, lines_are_aligned_and_end_clean) {
+    char *table = table_of(1);
+    // All rows of a layer that end in the same column are equally wide, counted in characters.
+    size_t width = 0;
+    char *save, *line = strtok_r(table, "\n", &save);
+    for (; line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        size_t length = strlen(line), characters = 0;
+        cr_assert(length == 0 || line[length - 1] != ' ', "'%s' ends on a space", line);
+        for (size_t i = 0; i < length; i++)
+            characters += ((unsigned char)line[i] & 0xc0) != 0x80;
+        cr_assert(characters <= 120, "%zu characters: %s", characters, line);
+        if (strncmp(line, "kpsvd", 5) == 0 || strncmp(line, "lanczos", 7) == 0) {
+            cr_assert(width == 0 || width == characters, "'%s'", line);
+            width = characters;
+        }
+    }
+    cr_assert(width > 0);
+    free(table);
+}
+
+Test(table, control_characters_of_names_do_not_reach_the_terminal) {
+    fim_record report;
+    char *table = NULL;
+    sample_report(&report, 1);
+    fim_record *layers = report.children[0].children[0].children;
+    strcpy(layers->children[0].name, "e\033[31m\xff");
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    cr_assert(strchr(table, '\033') == NULL);
+    cr_assert(strstr(table, "layer e?[31m?:") != NULL);
+    free(table);
+    fim_record_clear(&report);
+}
+
+Test(table, a_record_without_layers_is_refused) {
+    fim_record report;
+    char *out = NULL;
+    fim_record_init(&report, "fim-report");
+    cr_assert(eq(int, fim_report_table(&report, &out), FIM_ERR_FORMAT));
+    cr_assert(strstr(fim_message(), "checkpoints") != NULL);
+    cr_assert(eq(int, fim_report_csv(&report, &out), FIM_ERR_FORMAT));
+    cr_assert(eq(int, fim_report_json(&report, &out), FIM_ERR_FORMAT));
+    cr_assert(eq(int, fim_report_plot(&report, "t", "/tmp/never-made", NULL), FIM_ERR_FORMAT));
+    cr_assert(eq(int, fim_report_run_json(&report, &out), FIM_ERR_FORMAT));
+    cr_assert(strstr(fim_message(), "epoch") != NULL);
+    cr_assert(out == NULL, "outputs are untouched on failure");
+    fim_record_clear(&report);
+}
+
+// ---- CSV ----
+
+// The next field of an RFC 4180 line at *cursor into buffer; false at the end of the line.
+static bool csv_field(const char **cursor, char *buffer) {
+    const char *c = *cursor;
+    if (c == NULL)
+        return false;
+    bool quoted = *c == '"';
+    c += quoted;
+    while (quoted ? !(*c == '"' && c[1] != '"') : strchr(",\n", *c) == NULL) {
+        c += quoted && *c == '"'; // the first of a doubled quote
+        *buffer++ = *c++;
+    }
+    *buffer = '\0';
+    c += quoted;
+    *cursor = *c == ',' ? c + 1 : NULL;
+    return true;
+}
+
+Test(csv, every_number_comes_back_exactly) {
+    fim_record report;
+    char *csv = NULL, field[200], names[20][200];
+    size_t n_names = 0, n_lines = 0;
+    sample_report(&report, 2);
+    cr_assert(eq(int, fim_report_csv(&report, &csv), FIM_OK));
+    const char *cursor = csv;
+    while (csv_field(&cursor, names[n_names]))
+        n_names++;
+    cr_assert(eq(sz, n_names, 16));
+    for (const char *line = strchr(csv, '\n') + 1; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const size_t k = n_lines / (2 * SAMPLE_METHODS), l = n_lines / SAMPLE_METHODS % 2,
+                     m = n_lines % SAMPLE_METHODS;
+        const fim_record *checkpoint = &report.children[0].children[k];
+        const fim_record *layer = &checkpoint->children[0].children[l];
+        cursor = line;
+        for (size_t f = 0; f < n_names; f++) {
+            cr_assert(csv_field(&cursor, field), "line %zu ends after %zu fields", n_lines, f);
+            const fim_value *value = fim_record_value(&layer->children[m], names[f]);
+            if (value == NULL)
+                value = fim_record_value(layer, names[f]);
+            const char *text = strcmp(names[f], "file") == 0     ? fim_record_text(checkpoint, "file")
+                               : strcmp(names[f], "layer") == 0  ? layer->name
+                               : strcmp(names[f], "fisher") == 0 ? "mc:1"
+                               : strcmp(names[f], "method") == 0 ? layer->children[m].name
+                                                                 : NULL;
+            if (text != NULL)
+                cr_assert(strcmp(field, text) == 0, "'%s', expected '%s'", field, text);
+            else if (value == NULL || isnan(value->value))
+                cr_assert(eq(str, field, ""), "%s of line %zu is missing", names[f], n_lines);
+            else
+                cr_assert(field[0] != '\0' && strtod(field, NULL) == value->value, "%s: %s", names[f], field);
+        }
+        cr_assert(csv_field(&cursor, field) == false, "line %zu has more fields than names", n_lines);
+        n_lines++;
+    }
+    cr_assert(eq(sz, n_lines, 4 * SAMPLE_METHODS));
+    free(csv);
+    fim_record_clear(&report);
+}
+
+Test(csv, quotes_are_doubled) {
+    fim_record report;
+    char *csv = NULL, field[200];
+    sample_report(&report, 1);
+    const char *name = "a \"b\", c";
+    sample_must(fim_record_set_text(&report.children[0].children[0], "file", name));
+    cr_assert(eq(int, fim_report_csv(&report, &csv), FIM_OK));
+    const char *cursor = strchr(csv, '\n') + 1;
+    cr_assert(strncmp(cursor, "\"a \"\"b\"\", c\",4,", 15) == 0);
+    csv_field(&cursor, field);
+    cr_assert(strcmp(field, name) == 0);
+    free(csv);
+    fim_record_clear(&report);
+}

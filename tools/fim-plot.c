@@ -1,0 +1,182 @@
+// fim-plot: figures and a page from reports and run logs.
+#define _GNU_SOURCE // asprintf
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "fim/io.h"
+#include "fim/report.h"
+
+enum { OPTION_TITLE = 0x200 };
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Output:", 2},
+    {"output", 'o', "DIR", 0, "Folder for the figures and index.html (default: figures)", 2},
+    {"title", OPTION_TITLE, "TEXT", 0, "Heads the page (default: the first FILE or DIR)", 2},
+    {0}};
+
+static const char doc[] =
+    "Draw reports of fim-analyze and run logs of fim-train: FILEs, or all that are in a DIR."
+    "\vEach figure comes as SVG and PNG beside its data (.dat) and its gnuplot script (.gp): change the "
+    "script "
+    "and run gnuplot on it in the folder to redraw both.\n\n"
+    "Example:\n"
+    "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o run/report.h5\n"
+    "  fim-plot run -o figures";
+
+typedef struct record_list {
+    size_t count;
+    fim_record *items;
+} record_list;
+
+typedef struct settings {
+    const char *output, *title;
+    char **inputs; // of argv
+    size_t n_inputs;
+    record_list reports, runs;
+} settings;
+
+static error_t parse(int key, char *argument, struct argp_state *state) {
+    settings *s = state->input;
+    switch (key) {
+    case 'o':
+        s->output = argument;
+        return 0;
+    case OPTION_TITLE:
+        s->title = argument;
+        return 0;
+    case ARGP_KEY_ARGS: // the rest of argv, permuted to its end
+        s->inputs = state->argv + state->next;
+        s->n_inputs = (size_t)(state->argc - state->next);
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        return cli_check(FIM_FAIL(FIM_ERR_ARGUMENT, "no FILE or DIR to draw"));
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// ---- Reading ----
+
+static void clear_list(record_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        fim_record_clear(&list->items[i]);
+    free(list->items);
+}
+
+static fim_status read_record(const char *path, const char *format, size_t budget, record_list *list) {
+    fim_status status = FIM_OK;
+    fim_record record;
+    fim_record_init(&record, format);
+    fim_record *wider = realloc(list->items, (list->count + 1) * sizeof *wider);
+    if (wider == NULL)
+        return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a record for %s", path);
+    list->items = wider;
+    FIM_TRY(fim_record_read(path, format, budget, &record));
+    FIM_TRY(fim_record_set_text(&record, "file", path));
+    list->items[list->count++] = record;
+    return FIM_OK;
+out:
+    fim_record_clear(&record);
+    return status;
+}
+
+// Adds a report or a run log; whatever else, `sure` decides whether it is an error.
+static fim_status read_file(settings *s, const char *path, bool sure, size_t budget) {
+    fim_file_kind kind;
+    fim_status status = fim_file_sniff(path, &kind);
+    if (status != FIM_OK)
+        return sure ? status : FIM_OK;
+    if (kind == FIM_FILE_REPORT)
+        return read_record(path, "fim-report", budget, &s->reports);
+    if (kind == FIM_FILE_RUN)
+        return read_record(path, "fim-run", budget, &s->runs);
+    return sure ? FIM_FAIL(FIM_ERR_FORMAT,
+                           "%s: is neither a report of fim-analyze nor a run log of fim-train", path)
+                : FIM_OK;
+}
+
+static int is_hdf5_name(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot != NULL && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
+}
+
+static fim_status read_folder(settings *s, const char *folder, size_t budget) {
+    fim_status status = FIM_OK;
+    struct dirent **entries = NULL;
+    const size_t before = s->reports.count + s->runs.count;
+    int count = scandir(folder, &entries, is_hdf5_name, alphasort);
+    if (count < 0)
+        return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", folder, strerror(errno));
+    for (int i = 0; i < count && status == FIM_OK; i++) {
+        char *path = NULL;
+        if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0) {
+            status = FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a path in %s", folder);
+            break;
+        }
+        status = read_file(s, path, false, budget);
+        free(path);
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    if (status == FIM_OK && s->reports.count + s->runs.count == before)
+        status = FIM_FAIL(FIM_ERR_FORMAT,
+                          "%s: holds no report of fim-analyze and no run log of fim-train (*.h5)", folder);
+    return status;
+}
+
+// ---- Drawing ----
+
+static fim_status check_output(const fim_cli *cli, const char *folder) {
+    fim_status status = FIM_OK;
+    char *page = NULL;
+    if (asprintf(&page, "%s/index.html", folder) < 0)
+        return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a path in %s", folder);
+    if (!cli->force && access(page, F_OK) == 0)
+        status = FIM_FAIL(FIM_ERR_IO, "%s: exists already; --force overwrites it", page);
+    free(page);
+    return status;
+}
+
+static fim_status work(fim_cli *cli, settings *s) {
+    fim_status status = FIM_OK;
+    char *told = NULL;
+    FIM_TRY(check_output(cli, s->output));
+    for (size_t i = 0; i < s->n_inputs; i++) {
+        struct stat info;
+        bool folder = stat(s->inputs[i], &info) == 0 && S_ISDIR(info.st_mode);
+        if (folder)
+            FIM_TRY(read_folder(s, s->inputs[i], cli->memory));
+        else
+            FIM_TRY(read_file(s, s->inputs[i], true, cli->memory));
+    }
+    FIM_TRY(fim_report_plot_all(s->reports.items, s->reports.count, s->runs.items, s->runs.count,
+                                s->title != NULL ? s->title : s->inputs[0], s->output, &cli->monitor));
+    if (asprintf(&told, "%s/index.html\n", s->output) < 0) {
+        told = NULL;
+        FIM_TRY(FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a path in %s", s->output));
+    }
+    FIM_TRY(cli_print(cli, told));
+out:
+    free(told);
+    clear_list(&s->reports);
+    clear_list(&s->runs);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    static const struct argp argp = {
+        .options = options, .parser = parse, .args_doc = "FILE|DIR...", .doc = doc};
+    fim_cli cli;
+    settings s = {.output = "figures"};
+    fim_status status = cli_start(&cli, "fim-plot", &argp, &s, argc, argv);
+    if (status == FIM_OK)
+        status = work(&cli, &s);
+    return cli_finish(&cli, status);
+}
