@@ -61,7 +61,7 @@ static const struct argp_option options[] = {
     {"batch", 'b', "N", 0, "Samples a step (default: the preset's 256, 512, 1024; 256 by hand)", 3},
     {"reduction", OPTION_REDUCTION, "R", 0,
      "The loss that is descended: mean over outputs, the units of the paper's learning rates, or sum, the "
-     "log-likelihood itself (default: mean)",
+     "log-likelihood itself (default: mean, and sum for categorical, as everywhere)",
      3},
     {NULL, 0, NULL, 0, "Output:", 4},
     {"output", 'o', "DIR", 0, "Folder for run.h5 and checkpoint-<epoch>.h5; made when missing", 4},
@@ -85,6 +85,7 @@ typedef struct settings {
     double split;
     size_t samples; // 0: all
     bool json;
+    bool reduction_given;
     fim_train_options train; // batch 0: the preset's
 } settings;
 
@@ -149,6 +150,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case 'b':
         return cli_check(fim_parse_size(argument, "--batch", 1, SIZE_MAX, &s->train.batch));
     case OPTION_REDUCTION:
+        s->reduction_given = true;
         return cli_check(choose(argument, "--reduction", "sum", "mean", &s->train.mean_outputs));
     case 'o':
         s->train.folder = argument;
@@ -237,30 +239,37 @@ out:
 
 // ---- Results ----
 
-static fim_status print_head(fim_cli *cli, const settings *s, const fim_net *net, const data_sets *d) {
+typedef struct printer {
+    fim_cli *cli;
+    const settings *s;
+    const fim_net *net;
+    const data_sets *d;
+} printer;
+
+static fim_status print_head(const printer *p) {
     char text[512];
+    const fim_data *train = &p->d->train, *validation = &p->d->validation;
     snprintf(text, sizeof text,
              "network %s, %zu parameters, %s\n"
              "%zu samples, %zu for validation; %s, batch %zu\n"
              "%6s %10s %12s %12s %12s %9s\n",
-             s->net, fim_net_parameters(net), fim_likelihood_name(net->likelihood), d->train.x->size1,
-             d->validation.x != NULL ? d->validation.x->size1 : 0, s->train.optimizer, s->train.batch,
+             p->s->net, fim_net_parameters(p->net), fim_likelihood_name(p->net->likelihood), train->x->size1,
+             validation->x != NULL ? validation->x->size1 : 0, p->s->train.optimizer, p->s->train.batch,
              "epoch", "iterations", "loss", "per output", "validation", "seconds");
-    return cli_print(cli, text);
+    return cli_print(p->cli, text);
 }
 
-typedef struct printer {
-    fim_cli *cli;
-    double outputs;
-} printer;
-
+// The head comes with the first epoch: before it, the training may still be refused.
 static fim_status print_epoch(void *context, const fim_train_epoch *e) {
     const printer *p = context;
+    fim_status status = e->epoch == 1 ? print_head(p) : FIM_OK;
+    if (status != FIM_OK)
+        return status;
     char text[160], validation[32] = "-";
     if (isfinite(e->validation_loss))
         snprintf(validation, sizeof validation, "%.6g", e->validation_loss);
     snprintf(text, sizeof text, "%6zu %10zu %12.6g %12.6g %12s %9.2f\n", e->epoch, e->iterations, e->loss,
-             e->loss / p->outputs, validation, e->seconds);
+             e->loss / (double)fim_net_outputs(p->net), validation, e->seconds);
     return cli_print(p->cli, text);
 }
 
@@ -299,6 +308,8 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     FIM_TRY(make_net(cli, s, &d.train, &net, &batch));
     if (s->train.batch == 0)
         s->train.batch = batch;
+    if (!s->reduction_given)
+        s->train.mean_outputs = net.likelihood != FIM_CATEGORICAL;
     s->train.seed = cli->seed;
     s->train.budget = cli->memory;
     s->train.overwrite = cli->force;
@@ -309,9 +320,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
             FIM_TRY(fim_provenance_add_input(&provenance, inputs[k]));
     FIM_TRY(fim_record_set_text(&provenance, "net", s->net));
     FIM_TRY(fim_record_set(&provenance, "seed", (double)cli->seed, NULL));
-    if (!s->json)
-        FIM_TRY(print_head(cli, s, &net, &d));
-    printer p = {cli, (double)fim_net_outputs(&net)};
+    printer p = {cli, s, &net, &d};
     FIM_TRY(fim_train(&net, &d.train, d.validation.x != NULL ? &d.validation : NULL, &s->train, &provenance,
                       &cli->monitor, s->json ? NULL : print_epoch, &p, &log));
     FIM_TRY(print_tail(cli, s, &log));

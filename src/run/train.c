@@ -159,12 +159,12 @@ static fim_status diverged(const run *r, size_t epoch, size_t iteration, size_t 
         last != NULL ? last : "", r->optimizer.rate);
 }
 
-// Tells the monitor; FIM_CANCELLED when the user wants to stop.
+// Tells the monitor the loss per output and the samples a second; FIM_CANCELLED when the user wants to stop.
 static fim_status report(const run *r, size_t epoch, size_t done, double loss, double seconds) {
     size_t n = r->train->x->size1;
-    char what[64];
-    snprintf(what, sizeof what, "epoch %zu, loss %.4g, %.0f samples/s", epoch,
-             loss / (double)fim_net_outputs(r->net), seconds > 0 ? (double)done / seconds : 0);
+    char what[64]; // short, for a narrow terminal's line of progress
+    snprintf(what, sizeof what, "loss %.4g, %.0f/s", loss / (double)fim_net_outputs(r->net),
+             seconds > 0 ? (double)done / seconds : 0);
     return fim_monitor_progress(r->monitor, what, (double)(epoch - 1) * (double)n + (double)done,
                                 (double)r->options->epochs * (double)n);
 }

@@ -1,5 +1,5 @@
-// Reads the tensors of tests/data/reference-*.h5 (made by make_reference.py): straight by HDF5, so that the
-// comparison does not lean on the readers under test.
+// Reads the tensors of tests/data/reference-*.h5 (made by make_reference.py), straight by HDF5. The files are
+// checkpoints too: the network comes by fim_checkpoint_read, which is so compared with h5py's writing.
 #ifndef TESTS_REFERENCE_TENSORS_H
 #define TESTS_REFERENCE_TENSORS_H
 
@@ -10,12 +10,17 @@
 #include "fim/net.h"
 #include "support.h"
 
-static inline hid_t tensors_open(const char *name) {
-    char path[1024];
+// "classifier", "autoencoder", "regression" as a path in `path`; returns it.
+static inline const char *tensors_path(const char *name, char path[1024]) {
     const char *folder = getenv("FIM_TEST_DATA");
     cr_assert(folder != NULL, "FIM_TEST_DATA is not set: run by 'meson test'");
-    snprintf(path, sizeof path, "%s/reference-%s.h5", folder, name);
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    snprintf(path, 1024, "%s/reference-%s.h5", folder, name);
+    return path;
+}
+
+static inline hid_t tensors_open(const char *name) {
+    char path[1024];
+    hid_t file = H5Fopen(tensors_path(name, path), H5F_ACC_RDONLY, H5P_DEFAULT);
     cr_assert(file >= 0, "cannot open %s", path);
     return file;
 }
@@ -70,51 +75,6 @@ static inline fim_data tensors_data(hid_t file) {
         gsl_matrix_free(labels);
     }
     return data;
-}
-
-static inline void tensors_text(hid_t object, const char *name, char text[32]) {
-    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT), type = H5Aget_type(attribute);
-    char *stored = NULL;
-    cr_assert(attribute >= 0 && H5Tis_variable_str(type) > 0 && H5Aread(attribute, type, &stored) >= 0,
-              "no text attribute %s", name);
-    snprintf(text, 32, "%s", stored);
-    H5free_memory(stored);
-    H5Tclose(type);
-    H5Aclose(attribute);
-}
-
-static inline fim_net tensors_net(hid_t file) {
-    fim_net net = {0};
-    char text[32], path[64];
-    fim_likelihood likelihood;
-    tensors_text(file, "likelihood", text);
-    TEST_OK(fim_likelihood_parse(text, &likelihood));
-    size_t n_layers = 0;
-    while (snprintf(path, sizeof path, "/layers/%zu", n_layers), tensors_have(file, path))
-        n_layers++;
-    TEST_OK(fim_net_init_empty(&net, likelihood, n_layers));
-    for (size_t l = 0; l < n_layers; l++) {
-        fim_layer *layer = &net.layers[l];
-        snprintf(path, sizeof path, "/layers/%zu", l);
-        hid_t group = H5Gopen2(file, path, H5P_DEFAULT);
-        tensors_text(group, "activation", text);
-        TEST_OK(fim_activation_parse(text, &layer->activation));
-        layer->bias = tensors_have(group, "bias");
-        gsl_matrix *weight = tensors_read(group, "weight");
-        layer->w = gsl_matrix_alloc(weight->size1, weight->size2 + (layer->bias ? 1 : 0));
-        gsl_matrix_view part = gsl_matrix_submatrix(layer->w, 0, 0, weight->size1, weight->size2);
-        gsl_matrix_memcpy(&part.matrix, weight);
-        if (layer->bias) {
-            gsl_matrix *bias = tensors_read(group, "bias");
-            for (size_t j = 0; j < weight->size1; j++)
-                gsl_matrix_set(layer->w, j, weight->size2, bias->data[j]);
-            gsl_matrix_free(bias);
-        }
-        gsl_matrix_free(weight);
-        H5Gclose(group);
-    }
-    TEST_OK(fim_net_check(&net));
-    return net;
 }
 
 #endif

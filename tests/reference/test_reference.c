@@ -3,6 +3,7 @@
 // checked by something that differentiates nothing.
 #include <gsl/gsl_blas.h>
 
+#include "fim/io.h"
 #include "fim/linalg.h"
 #include "support.h"
 #include "tensors.h"
@@ -19,7 +20,8 @@ typedef struct reference {
 
 static reference reference_open(const char *name) {
     reference r = {.file = tensors_open(name)};
-    r.net = tensors_net(r.file);
+    char path[1024];
+    TEST_OK(fim_checkpoint_read(tensors_path(name, path), SIZE_MAX, &r.net));
     r.data = tensors_data(r.file);
     TEST_OK(fim_likelihood_check(r.net.likelihood, &r.data, fim_net_outputs(&r.net)));
     TEST_OK(fim_trace_init(&r.trace, &r.net, r.data.x->size1));
