@@ -19,9 +19,11 @@ typedef struct reference {
 } reference;
 
 static reference reference_open(const char *name) {
-    reference r = {.file = tensors_open(name)};
+    reference r = {0};
     char path[1024];
+    // First the reader, which locks the file in its own way.
     TEST_OK(fim_checkpoint_read(tensors_path(name, path), SIZE_MAX, &r.net));
+    r.file = tensors_open(name);
     r.data = tensors_data(r.file);
     TEST_OK(fim_likelihood_check(r.net.likelihood, &r.data, fim_net_outputs(&r.net)));
     TEST_OK(fim_trace_init(&r.trace, &r.net, r.data.x->size1));
