@@ -47,6 +47,13 @@ static inline double test_max_difference(const gsl_matrix *a, const gsl_matrix *
         cr_assert(strstr(fim_message(), (part)) != NULL, "message '%s' lacks '%s'", fim_message(), (part));  \
     } while (0)
 
+// Two texts must be equal.
+#define TEST_TEXT(got, want)                                                                                 \
+    do {                                                                                                     \
+        const char *got_text = (got), *want_text = (want);                                                   \
+        cr_assert(strcmp(got_text, want_text) == 0, #got " is '%s', expected '%s'", got_text, want_text);    \
+    } while (0)
+
 // `call` must succeed.
 #define TEST_OK(call)                                                                                        \
     do {                                                                                                     \
