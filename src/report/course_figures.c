@@ -26,6 +26,7 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
     fim_status status = FIM_OK;
     draft d = {0};
     size_t n = 0;
+    range axis = RANGE_EMPTY;
     bool any = false;
     char heading[256], subtitle[128], samples[24];
     FIM_TRY(draft_open(&d));
@@ -55,6 +56,7 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
             double value = method != NULL ? value_or_nan(method, metric) : (double)NAN;
             put_number(data, value);
             any |= isfinite(value);
+            range_widen(&axis, value);
         }
         putc('\n', data);
         n++;
@@ -63,11 +65,12 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
         goto out;
 
     fprintf(script,
-            "set xrange [-0.2:%.1f]\nset yrange [0:*]\n"
+            "set xrange [-0.2:%.1f]\n"
             "set xtics rotate by 30 right noenhanced\n"
             "set xlabel 'checkpoint'\nset ylabel '%s'\n"
             "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
             (double)n - 0.8, title);
+    put_error_axis(script, &axis);
     for (size_t m = 0; m < layer->n_children; m++) {
         fprintf(script, "%s data using 0:%zu%s with linespoints", m == 0 ? "plot" : ", \\\n    ", m + 2,
                 m == 0 && n <= MOST_NAMES ? ":xtic(1)" : "");
@@ -106,21 +109,20 @@ static double curve_at(const fim_curve *c, size_t i) {
 
 // What a figure's script has to know about its data.
 typedef struct extent {
-    double low, high; // of all losses
-    size_t longest;   // epochs of the longest run
-    bool validated;   // any validation loss, in any run
+    range losses;
+    size_t longest; // epochs of the longest run
+    bool any;
+    bool validated; // any validation loss, in any run
 } extent;
 
 static void widen(extent *e, double value) {
-    if (isfinite(value)) {
-        e->low = fmin(e->low, value);
-        e->high = fmax(e->high, value);
-    }
+    e->any |= isfinite(value);
+    range_widen(&e->losses, value);
 }
 
 // One block per run: epoch, seconds since the start, loss, validation loss.
 static void put_runs(FILE *data, const fim_record *logs, size_t n_logs, extent *e) {
-    *e = (extent){.low = INFINITY, .high = -INFINITY};
+    *e = (extent){.losses = RANGE_EMPTY};
     fputs("# epoch seconds loss validation_loss\n", data);
     for (size_t r = 0; r < n_logs; r++) {
         const fim_curve *epoch = fim_record_curve(&logs[r], "epoch");
@@ -166,9 +168,9 @@ static fim_status run_figure(const fim_record *logs, size_t n_logs, const char *
                 "mean over the epoch of the loss of one sample, summed over its outputs");
     FILE *script = d.script.stream;
     put_runs(d.data.stream, logs, n_logs, &e);
-    if (!(e.low <= e.high))
+    if (!e.any)
         goto out;
-    if (e.low > 0 && e.high > 20 * e.low)
+    if (range_is_wide(&e.losses))
         fputs("set logscale y\n", script);
     fprintf(script,
             "set xlabel '%s'\nset ylabel 'loss'\n"

@@ -89,6 +89,35 @@ void put_line_style(FILE *script, size_t i, size_t dash) {
             dashes[dash % (sizeof dashes / sizeof *dashes)], points[i % (sizeof points / sizeof *points)]);
 }
 
+void range_widen(range *r, double value) {
+    if (isfinite(value) && value > 0) {
+        r->low = fmin(r->low, value);
+        r->high = fmax(r->high, value);
+    }
+}
+
+bool range_is_wide(const range *r) {
+    return r->high > 6 * r->low;
+}
+
+// A logarithmic axis leaves a factor of two at both ends: for the shortest bar, and for a label on the
+// highest.
+enum { AXIS_MARGIN = 2 };
+
+void put_error_axis(FILE *script, const range *r) {
+    if (range_is_wide(r))
+        fprintf(script, "set logscale y\nset format y '%%g'\nset yrange [%.3g:%.3g]\n", r->low / AXIS_MARGIN,
+                r->high * AXIS_MARGIN);
+    else
+        fprintf(script, "set yrange [0:%.3g]\n", r->high > 0 ? 1.12 * r->high : 1);
+}
+
+double range_distance(const range *r, double a, double b) {
+    if (range_is_wide(r))
+        return fabs(log(a / b)) / log(r->high / r->low * AXIS_MARGIN * AXIS_MARGIN);
+    return fabs(a - b) / r->high;
+}
+
 void put_quoted(FILE *data, const char *s) {
     fputs(" \"", data);
     for (; *s != '\0'; s++)

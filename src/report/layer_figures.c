@@ -33,6 +33,24 @@ static bool any_value(const fim_record *layer, const char *name) {
     return false;
 }
 
+// The floor of a Kronecker sum is a Frobenius error: a line behind the bars, named at its end.
+static void put_floors(FILE *script, const fim_record *layer, const range *axis) {
+    const double floors[] = {value_or_nan(layer, "floor_1"), value_or_nan(layer, "floor_2")};
+    static const char *const texts[] = {"best 1 term", "best 2 terms"};
+    const bool close = range_distance(axis, floors[0], floors[1]) < 0.06; // names would overlap
+    for (size_t i = 0; i < 2; i++)
+        if (floors[i] > 0)
+            fprintf(script,
+                    "set arrow from graph 0, first %.17g to graph 1, first %.17g nohead back lw 1.2 dt %s "
+                    "lc rgb '#222222'\n"
+                    "set label '%s' at graph 1.01, first %.17g left offset 0,%s font ',10' "
+                    "textcolor rgb '#222222'\n",
+                    floors[i], floors[i], i == 0 ? "'-'" : "'.'", texts[i], floors[i],
+                    !close   ? "0"
+                    : i == 0 ? "0.5"
+                             : "-0.5");
+}
+
 static fim_status errors(const layer_row *row, const char *prefix, figure_list *list) {
     static const struct {
         const char *name, *title, *colour;
@@ -41,6 +59,7 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
     const fim_record *layer = row->layer;
     fim_status status = FIM_OK;
     draft d = {0};
+    range axis = RANGE_EMPTY;
     size_t shown[2], n_shown = 0;
     for (size_t i = 0; i < 2; i++)
         if (any_value(layer, series[i].name))
@@ -60,43 +79,41 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
         put_quoted(data, method->name);
         for (size_t i = 0; i < n_shown; i++)
             put_number(data, value_or_nan(method, series[shown[i]].name));
+        for (size_t i = 0; i < n_shown; i++)
+            range_widen(&axis, value_or_nan(method, series[shown[i]].name));
         putc('\n', data);
     }
+
+    range_widen(&axis, value_or_nan(layer, "floor_1"));
+    range_widen(&axis, value_or_nan(layer, "floor_2"));
 
     double n = (double)layer->n_children;
     fprintf(script,
             "set style fill solid 1.0 noborder\n"
+            "set style textbox opaque noborder margins 0.2,0.1 fillcolor '#ffffff'\n"
             "set xtics rotate by 30 right noenhanced scale 0\n"
             "set xrange [-0.6:%.1f]\n"
-            "set yrange [0:*]\n"
             "set ylabel 'relative error'\n"
             "set tmargin 6\nset rmargin 13\n",
             n - 0.4);
-    // The floor of a Kronecker sum is a Frobenius error: a line, named at its end.
-    static const char *const floors[] = {"floor_1", "floor_2"};
-    static const char *const floor_texts[] = {"best 1 term", "best 2 terms"};
-    for (size_t i = 0; i < 2; i++) {
-        double floor = value_or_nan(layer, floors[i]);
-        if (isfinite(floor))
-            fprintf(script,
-                    "set arrow from graph 0, first %.17g to graph 1, first %.17g nohead front lw 1.2 dt %s "
-                    "lc rgb '#222222'\n"
-                    "set label '%s' at graph 1.01, first %.17g left font ',10' textcolor rgb '#222222'\n",
-                    floor, floor, i == 0 ? "'-'" : "'.'", floor_texts[i], floor);
-    }
+    put_error_axis(script, &axis);
+    put_floors(script, layer, &axis);
     double width = 0.8 / (double)n_shown;
     for (size_t i = 0; i < n_shown; i++) {
         double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
-        fprintf(script,
-                "%s data using ($0%+.3f):%zu:(%.3f)%s with boxes lc rgb %s title '%s', \\\n"
-                "     data using ($0%+.3f):%zu:(sprintf($%zu < 0.095 ? '%%.2g' : '%%.2f', $%zu)) with labels "
-                "font ',8' offset 0,0.5 "
-                "textcolor rgb '#333333'",
+        fprintf(script, "%s data using ($0%+.3f):%zu:(%.3f)%s with boxes lc rgb %s title '%s'",
                 i == 0 ? "plot" : ", \\\n    ", shift, i + 2, 0.92 * width, i == 0 ? ":xtic(1)" : "",
-                series[shown[i]].colour, series[shown[i]].title, shift, i + 2, i + 2, i + 2);
+                series[shown[i]].colour, series[shown[i]].title);
+    }
+    for (size_t i = 0; i < n_shown; i++) { // after all bars, so that none covers a number
+        double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
+        fprintf(script,
+                ", \\\n     data using ($0%+.3f):%zu:(sprintf($%zu < 0.095 ? '%%.2g' : '%%.2f', $%zu)) "
+                "with labels boxed font ',8' offset 0,0.7 textcolor rgb '#333333'",
+                shift, i + 2, i + 2, i + 2);
     }
     putc('\n', script);
-    double points = 300 + 62 * n;
+    double points = 180 + 82 * n;
     FIM_TRY(draft_close(&d, points > 760 ? points : 760, 460, list));
 out:
     draft_discard(&d);
@@ -147,7 +164,7 @@ static fim_status spectra(const layer_row *row, const char *prefix, figure_list 
         putc('\n', data);
     }
 
-    const double rounding = 1e-13; // below it, relative to the largest, eigenvalues are noise
+    const double rounding = 1e-10; // below it, relative to the largest, eigenvalues are near noise
     double floor = smallest > rounding * largest ? smallest : rounding * largest;
     fputs("set logscale xy\n"
           "set format y '10^{%T}'\nunset mytics\n"
@@ -216,9 +233,9 @@ static fim_status kronecker(const layer_row *row, const char *prefix, figure_lis
                 rank, rank, rank, rank);
     double least = gsl_vector_get(sigma, n - 1) / gsl_vector_get(sigma, 0);
     fprintf(script, "set xrange [0.9:%.0f]\nset yrange [%.3g:2]\n", 1.2 * (double)n,
-            least > 1e-13 ? least / 2 : 1e-13);
+            least > 1e-10 ? least / 2 : 1e-10);
     fputs("set logscale xy\n"
-          "set format y '10^{%T}'\n"
+          "set format y '10^{%T}'\nunset mytics\n"
           "set xlabel 'index i, number of terms R'\nset ylabel 'relative size'\n"
           "set tmargin 6\n"
           "few(i) = i <= 10 ? i : NaN\n" // points where one counts terms

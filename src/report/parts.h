@@ -2,6 +2,7 @@
 #ifndef FIM_REPORT_PARTS_H
 #define FIM_REPORT_PARTS_H
 
+#include <math.h>
 #include <stdio.h>
 
 #include "fim/report.h"
@@ -30,7 +31,8 @@ size_t utf8_width(const char *s);
 // `s` as part of a file name, injective: letters, digits, '.', '_' and '-' stay, others become =XX.
 void put_file_name(FILE *stream, const char *s);
 
-// A value as a person likes to read it, by the name of what it is: seconds, bytes, counts, else four digits.
+// A value as a person likes to read it, by the name of what it is: seconds, bytes, counts, a residual, else
+// four digits.
 char *format_number(const char *name, double value, char buffer[static 24]);
 
 // ---- rows.c: the layers of a report, and one layer's comparison as a grid ----
@@ -108,6 +110,21 @@ void put_heading(FILE *script, const char *title, const char *subtitle);
 // Script: " lw ... lc ... dt ... pt ..." of the i-th of several lines: Okabe and Ito's colours, which
 // colour-blind readers tell apart, with dashes and points for those who print in grey.
 void put_line_style(FILE *script, size_t i, size_t dash);
+
+// The least and the largest of the positive numbers of an axis; starts as RANGE_EMPTY.
+typedef struct range {
+    double low, high;
+} range;
+#define RANGE_EMPTY ((range){INFINITY, 0})
+
+void range_widen(range *r, double value);
+// True when the numbers want a logarithmic axis.
+bool range_is_wide(const range *r);
+// Script: the y axis of errors in this range, from 0 or logarithmic.
+void put_error_axis(FILE *script, const range *r);
+// How far apart two numbers are on that axis, as a share of it.
+double range_distance(const range *r, double a, double b);
+
 // Data: " \"<s>\"", a name in one column whatever it holds.
 void put_quoted(FILE *data, const char *s);
 // Data: " <value>", "?" for what is missing.

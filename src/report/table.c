@@ -5,7 +5,7 @@
 
 #include "parts.h"
 
-enum { HEAD_LINES = 4, HEAD_WIDTH = 10 };
+enum { HEAD_LINES = 4, HEAD_WIDTH = 9 };
 
 // A column's name in lines of about HEAD_WIDTH characters, the last line at the bottom.
 typedef struct head {

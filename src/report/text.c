@@ -135,6 +135,8 @@ char *format_number(const char *name, double value, char buffer[static 24]) {
             snprintf(buffer, 24, "%.*f", size < 10 ? 3 : size < 100 ? 1 : 0, value);
     } else if (strcmp(name, "bytes") == 0 && value >= 0 && value < 1e18) {
         fim_format_bytes((size_t)value, buffer);
+    } else if (strcmp(name, "residual") == 0) {
+        snprintf(buffer, 24, "%.1e", value);
     } else if (size < 1e9 && value == floor(value)) {
         snprintf(buffer, 24, "%.0f", size); // no "-0"
         if (value < 0)

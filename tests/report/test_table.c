@@ -37,7 +37,7 @@ Test(table, a_row_holds_the_numbers_in_order) {
     cr_assert(line != NULL);
     cr_assert(eq(sz, split(line, words, 20), 11));
     const char *expected[] = {"kpsvd:2", "0.1877*", "0.07123*", "0.003457", "-0.001234", "312",
-                              "0.091",   "1.0",     "MB",       "30",       "8.000e-11"};
+                              "0.091",   "1.0",     "MB",       "30",       "8.0e-11"};
     for (size_t i = 0; i < 11; i++)
         cr_assert(strcmp(words[i], expected[i]) == 0, "%s, expected %s", words[i], expected[i]);
     free(line);
