@@ -10,15 +10,8 @@ enum { OPTION_METRICS = 0x200, OPTION_FORMAT, OPTION_FACTORS, OPTION_TOLERANCE }
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is compared:", 2},
-    {"methods", 'M', "LIST", 0,
-     "diagonal, kfac, tkfac, ekfac, tekfac, kpsvd[:R], deflation, lanczos, kfac-corrected, or all (default: "
-     "all)",
-     2},
-    {"metrics", OPTION_METRICS, "LIST", 0,
-     "frobenius_error, spectrum_error, trace_error, spectral_norm_error, min_eigenvalue, "
-     "negative_eigenvalues, bytes, or all; "
-     "spectrum_error and the eigenvalues need a dense eigensolver for sums of two terms (default: all)",
-     2},
+    {"methods", 'M', "LIST", 0, "", 2}, // texts from the registries, by help_filter
+    {"metrics", OPTION_METRICS, "LIST", 0, "", 2},
     {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-10)", 2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
@@ -34,7 +27,7 @@ static const char doc[] =
     "bias], F ~ A x G.\n\n"
     "Examples:\n"
     "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o report.h5\n"
-    "  fim-analyze net.h5 --data mnist.gz --fisher mc:1 --layers 4 --methods kfac,kpsvd,kpsvd:3\n"
+    "  fim-analyze net.h5 --data mnist.gz --fisher mc:1 --methods kfac,kpsvd:3\n"
     "  fim-analyze blocks.h5 --format json";
 
 typedef struct settings {
@@ -45,6 +38,29 @@ typedef struct settings {
     char **files;
     size_t n_files;
 } settings;
+
+// The lists of methods and metrics, as the registries have them.
+static char *help_filter(int key, const char *text, void *input) {
+    (void)input;
+    char *filled = NULL;
+    size_t size = 0, count;
+    FILE *stream = key == 'M' || key == OPTION_METRICS ? open_memstream(&filled, &size) : NULL;
+    if (stream == NULL)
+        return (char *)(uintptr_t)text; // argp's contract: the same pointer says that nothing changed
+    if (key == 'M') {
+        const fim_approx *list = fim_approx_list(&count);
+        for (size_t i = 0; i < count; i++)
+            fprintf(stream, "%s%s, ", list[i].name, list[i].takes_rank ? "[:R]" : "");
+        fputs("or all (default: all)", stream);
+    } else {
+        const fim_metric *list = fim_metric_list(&count);
+        for (size_t i = 0; i < count; i++)
+            fprintf(stream, "%s%s, ", list[i].name, list[i].spectral ? "*" : "");
+        fputs("or all; those with * take a dense eigensolver for sums of several terms (default: all)",
+              stream);
+    }
+    return fclose(stream) == 0 ? filled : NULL;
+}
 
 static fim_status check_complete(const settings *s) {
     if (s->n_files == 0)
@@ -166,7 +182,8 @@ int main(int argc, char **argv) {
                                      .parser = parse,
                                      .args_doc = "FILE... --data SPEC",
                                      .doc = doc,
-                                     .children = children};
+                                     .children = children,
+                                     .help_filter = help_filter};
     fim_cli cli;
     settings s = {.methods = "all", .metrics = "all", .format = "table", .source.fisher.draws = 1};
     fim_status status = cli_start(&cli, "fim-analyze", &argp, &s, argc, argv);
