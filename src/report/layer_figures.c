@@ -94,7 +94,9 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
             "set xtics rotate by 30 right noenhanced scale 0\n"
             "set xrange [-0.6:%.1f]\n"
             "set ylabel 'relative error'\n"
-            "set tmargin 6\nset rmargin 13\n",
+            "set tmargin 6\nset rmargin 13\n"
+            // As many digits as the width of a bar has room for.
+            "number(e) = sprintf(e >= 0.095 ? '%%.2f' : e >= 0.00095 ? '%%.3f' : '%%.0e', e)\n",
             n - 0.4);
     put_error_axis(script, &axis);
     put_floors(script, layer, &axis);
@@ -108,9 +110,9 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
     for (size_t i = 0; i < n_shown; i++) { // after all bars, so that none covers a number
         double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
         fprintf(script,
-                ", \\\n     data using ($0%+.3f):%zu:(sprintf($%zu < 0.095 ? '%%.2g' : '%%.2f', $%zu)) "
+                ", \\\n     data using ($0%+.3f):%zu:(number($%zu)) "
                 "with labels boxed font ',8' offset 0,0.7 textcolor rgb '#333333'",
-                shift, i + 2, i + 2, i + 2);
+                shift, i + 2, i + 2);
     }
     putc('\n', script);
     double points = 180 + 82 * n;
