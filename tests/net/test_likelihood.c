@@ -112,6 +112,33 @@ Test(likelihood, large_logits_neither_overflow_nor_lose_the_loss) {
     cr_assert(epsilon_eq(dbl, gradient[3], 0.7, 1e-15));
 }
 
+Test(likelihood, large_batches_agree_with_single_samples) {
+    // Above the size from which loops run in parallel (4 million entries).
+    enum { ROWS = 2100, WIDE = 2000 };
+    fim_linalg_setup(2);
+    gsl_matrix *z = test_random_matrix(ROWS, WIDE, 8), *dz = gsl_matrix_alloc(ROWS, WIDE);
+    gsl_matrix *one = gsl_matrix_alloc(1, WIDE);
+    fim_data large = {.x = test_random_matrix(ROWS, WIDE, 9)};
+    double loss[ROWS], want;
+    for (fim_likelihood k = FIM_BERNOULLI; k <= FIM_GAUSSIAN; k++) {
+        fim_likelihood_loss(k, z, &large, 0, loss);
+        fim_likelihood_gradient(k, z, &large, 0, dz);
+        for (size_t r = 0; r < ROWS; r += 299) {
+            gsl_matrix_view row = gsl_matrix_submatrix(z, r, 0, 1, WIDE),
+                            got = gsl_matrix_submatrix(dz, r, 0, 1, WIDE);
+            fim_likelihood_loss(k, &row.matrix, &large, r, &want);
+            fim_likelihood_gradient(k, &row.matrix, &large, r, one);
+            cr_assert(eq(dbl, loss[r], want), "%s, sample %zu", fim_likelihood_name(k), r);
+            cr_assert(eq(dbl, test_max_difference(&got.matrix, one), 0), "%s, sample %zu",
+                      fim_likelihood_name(k), r);
+        }
+    }
+    gsl_matrix_free(z);
+    gsl_matrix_free(dz);
+    gsl_matrix_free(one);
+    fim_data_clear(&large);
+}
+
 // Cov of ∂(−log p)/∂z at logits z: diag(p) − p pᵀ, diag(p(1 − p)), I.
 static void plain_covariance(fim_likelihood likelihood, const double *z, gsl_matrix *out) {
     double sum = 0;
