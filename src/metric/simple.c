@@ -1,5 +1,4 @@
 // The metrics that are one line each once spectra and traces are there.
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -56,12 +55,14 @@ fim_status metric_negative_eigenvalues(fim_candidate *candidate, double *value, 
         return status;
     const size_t d = values->size;
     const double largest = fmax(fabs(gsl_vector_get(values, 0)), fabs(gsl_vector_get(values, d - 1)));
-    const double rounding = (double)d * DBL_EPSILON * largest; // the backward error of a dense eigensolver
+    // Factors of iterative methods carry their residual, and with it semidefinite ones carry eigenvalues of
+    // this size.
+    const double negligible = 1e-9 * largest;
     size_t count = 0;
-    while (count < d && gsl_vector_get(values, d - 1 - count) < -rounding)
+    while (count < d && gsl_vector_get(values, d - 1 - count) < -negligible)
         count++;
     *value = (double)count;
-    snprintf(route, 200, "%.150s; below %.1e", how, -rounding);
+    snprintf(route, 200, "%.150s; below %.1e", how, -negligible);
     return FIM_OK;
 }
 
