@@ -24,7 +24,7 @@ static const char doc[] =
     "i*d_g + j, the bias "
     "being the last input.\n\n"
     "Example:\n"
-    "  fim-dump run/checkpoint-20.h5 --data curves:20000 --layers 4,5 --with factors -o blocks.h5";
+    "  fim-dump run/checkpoint-20.h5 --data curves:20000 --layers 4,5 -o blocks.h5";
 
 typedef struct settings {
     fim_source source;
