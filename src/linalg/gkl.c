@@ -7,6 +7,11 @@
 // exactly and miss the second by β |X[last, i]|: that is the residual which stops the iteration. A restart
 // keeps the leading Ritz vectors instead of starting over: M v_j then couples to all of them, which the
 // Gram-Schmidt coefficients pick up.
+//
+// One starting vector meets a multiple singular value once only, and none at all in directions orthogonal to
+// it. So when the Krylov space is complete (β = 0), or when several triplets were asked for, those found are
+// locked and the search goes on among the vectors orthogonal to them, from a random one, until it ends with
+// nothing larger.
 #include <float.h>
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_randist.h>
@@ -22,11 +27,14 @@ typedef struct workspace {
     bool flipped;         // works on the transpose, so that the right vectors live in the smaller space:
     size_t rows, columns; // once that space is spent, nothing is missed
     gsl_rng *rng;
-    size_t basis;        // most columns of B
-    gsl_matrix *v, *u;   // (basis + 1, columns), (basis, rows): a basis vector a row
-    gsl_matrix *b;       // (basis, basis)
-    gsl_matrix *x, *yt;  // (basis, basis): left vectors of B as rows, right ones as rows
-    gsl_vector *s;       // (basis)
+    size_t basis;       // most columns of B
+    gsl_matrix *v, *u;  // (basis + 1, columns), (basis, rows): a basis vector a row
+    gsl_matrix *b;      // (basis, basis)
+    gsl_matrix *x, *yt; // (basis, basis): left vectors of B as rows, right ones as rows
+    gsl_vector *s;      // (basis)
+    gsl_vector *locked; // (k): the leading values when the present search began
+    size_t n_locked;
+    bool searching;      // some are locked, or the space was complete
     gsl_matrix *ritz;    // (basis, max(rows, columns)): scratch of the rotations
     double *coefficient; // (basis + 1)
     double scale;        // the largest norm of M v seen, which tells what a breakdown is
@@ -41,11 +49,12 @@ static void workspace_clear(workspace *w) {
     gsl_matrix_free(w->x);
     gsl_matrix_free(w->yt);
     gsl_vector_free(w->s);
+    gsl_vector_free(w->locked);
     gsl_matrix_free(w->ritz);
     free(w->coefficient);
 }
 
-static fim_status workspace_init(workspace *w, const fim_map *map, size_t basis, uint64_t seed) {
+static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, size_t basis, uint64_t seed) {
     fim_status status = FIM_OK;
     const bool flipped = map->rows < map->columns;
     *w = (workspace){.map = map,
@@ -65,6 +74,7 @@ static fim_status workspace_init(workspace *w, const fim_map *map, size_t basis,
     FIM_TRY(fim_matrix_new(basis, basis, "its left singular vectors", &w->x));
     FIM_TRY(fim_matrix_new(basis, basis, "its right singular vectors", &w->yt));
     FIM_TRY(fim_vector_new(basis, "its singular values", &w->s));
+    FIM_TRY(fim_vector_new(k, "leading singular values", &w->locked));
     FIM_TRY(fim_matrix_new(basis, w->rows, "Ritz vectors", &w->ritz));
     FIM_TRY(fim_alloc(basis + 1, sizeof(double), "Gram-Schmidt coefficients", &w->coefficient));
 out:
@@ -184,6 +194,29 @@ static bool settled(const workspace *w, size_t m, size_t k, double beta, double 
     return m >= k && worst <= tolerance * gsl_vector_get(w->s, 0);
 }
 
+// The leading k triplets are found; is there nothing larger besides? True when a search orthogonal to those
+// known before has ended without a change. Otherwise the next one begins: *m becomes the number of locked
+// vectors.
+static bool confirmed(workspace *w, size_t *m, size_t k, double beta, double tolerance) {
+    if (beta > 0 && k == 1 && !w->searching)
+        return true; // a multiple leader is as good once as several times
+    const size_t count = *m < k ? *m : k;
+    bool changed = !w->searching || w->n_locked < k;
+    for (size_t i = 0; i < w->n_locked && !changed; i++)
+        changed =
+            gsl_vector_get(w->s, i) - gsl_vector_get(w->locked, i) > tolerance * gsl_vector_get(w->s, 0);
+    if (!changed)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        gsl_vector_set(w->locked, i, gsl_vector_get(w->s, i));
+    w->n_locked = count;
+    w->searching = true;
+    restart(w, *m, count);
+    normalize(w, w->v, count, 0);
+    *m = count;
+    return false;
+}
+
 // The residual of both equations, from products with M itself, over the largest singular value.
 static fim_status measure(workspace *w, const gsl_matrix *u, const gsl_vector *sigma, const gsl_matrix *v,
                           double *residual) {
@@ -221,7 +254,7 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
 
     workspace w;
     fim_gkl_info result = {0};
-    fim_status status = workspace_init(&w, map, basis, options->seed);
+    fim_status status = workspace_init(&w, map, k, basis, options->seed);
     if (status != FIM_OK)
         return status;
     double *v_0 = w.v->data;
@@ -238,9 +271,12 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
             FIM_TRY(step(&w, m++, &beta));
             const bool spent = w.products + 2 + 2 * k > most;
             // The small decomposition costs m³; looking at every fourth step keeps it out of the way.
-            if (m % 4 == 0 || m == basis || spent || m == k) {
+            if (m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
                 FIM_TRY(small_svd(&w, m));
-                done = settled(&w, m, k, beta, tolerance) || (spent && m >= k) || m == smaller;
+                const bool complete = beta == 0 || (settled(&w, m, k, beta, tolerance) &&
+                                                    (!w.searching || settled(&w, m, k + 1, beta, 1e-3)));
+                done =
+                    (spent && m >= k) || m == smaller || (complete && confirmed(&w, &m, k, beta, tolerance));
             }
         }
         if (!done) {
