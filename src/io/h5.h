@@ -64,12 +64,14 @@ fim_status fim_h5_find(const fim_h5 *file, const char *item, fim_h5_kind *out);
 fim_status fim_h5_list(const fim_h5 *file, const char *group, char ***names, size_t *count);
 void fim_h5_names_free(char **names, size_t count);
 
-// All attributes of an item in order of creation (where the file recorded it, else by name). Free with
-// fim_h5_attributes_free.
+// The attributes of an item that are one number or one short printable text (others are passed over), in
+// order of creation where the file recorded it, else by name. Free with fim_h5_attributes_free.
+// FIM_ERR_FORMAT means damage.
 fim_status fim_h5_attributes(const fim_h5 *file, const char *item, fim_h5_attribute **out, size_t *count);
 void fim_h5_attributes_free(fim_h5_attribute *attributes, size_t count);
 fim_status fim_h5_has(const fim_h5 *file, const char *item, const char *attribute, bool *out);
-// FIM_ERR_FORMAT when it is missing or of another type. *text is malloc'ed.
+// FIM_ERR_FORMAT when it is missing or of the other type, FIM_ERR_VALUE when it is neither or no printable
+// UTF-8. *text is malloc'ed.
 fim_status fim_h5_text(const fim_h5 *file, const char *item, const char *attribute, char **text);
 fim_status fim_h5_number(const fim_h5 *file, const char *item, const char *attribute, double *out);
 // A whole number from `low` to 2^53.
@@ -107,7 +109,12 @@ fim_status fim_h5_put_triangle(const fim_h5 *file, const char *item, const gsl_m
 // Class labels, as 32-bit integers.
 fim_status fim_h5_put_labels(const fim_h5 *file, const char *item, size_t n, const uint32_t *labels);
 
-// ---- Shared by both ----
+// ---- Shared by the files of h5 ----
+
+// fim_h5_open without the rehearsal.
+fim_status fim_h5_open_here(const char *path, size_t budget, fim_h5 *out);
+// Walks the file in a child process (h5_rehearse.c); FIM_ERR_FORMAT when that ends badly.
+fim_status fim_h5_rehearse(const char *path);
 
 // The length of the longest beginning of text[0..length) that is UTF-8 without control characters (tabs and
 // newlines may stand).

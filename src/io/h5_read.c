@@ -197,7 +197,7 @@ static fim_status read_text(const fim_h5 *file, const char *item, const char *na
     htri_t variable = H5Tis_variable_str(type);
     size_t size = H5Tget_size(type);
     if (variable < 0 || size == 0 || (variable == 0 && size > TEXT_LIMIT)) {
-        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: attribute '%s' of %s is no text of sane length", file->path,
+        status = FIM_FAIL(FIM_ERR_VALUE, "%s: attribute '%s' of %s is no text of sane length", file->path,
                           name, item);
         goto out;
     }
@@ -209,8 +209,8 @@ static fim_status read_text(const fim_h5 *file, const char *item, const char *na
         }
         size = owned != NULL ? strlen(owned) : 0;
         if (size > TEXT_LIMIT) {
-            status = FIM_FAIL(FIM_ERR_FORMAT, "%s: attribute '%s' of %s is no text of sane length",
-                              file->path, name, item);
+            status = FIM_FAIL(FIM_ERR_VALUE, "%s: attribute '%s' of %s is no text of sane length", file->path,
+                              name, item);
             goto out;
         }
         FIM_TRY(fim_alloc(size + 1, 1, "a text", &text));
@@ -225,7 +225,7 @@ static fim_status read_text(const fim_h5 *file, const char *item, const char *na
             text[--size] = '\0';
     }
     if (fim_text_valid(text, strlen(text)) != strlen(text)) {
-        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: attribute '%s' of %s is not printable UTF-8", file->path, name,
+        status = FIM_FAIL(FIM_ERR_VALUE, "%s: attribute '%s' of %s is not printable UTF-8", file->path, name,
                           item);
         goto out;
     }
@@ -253,7 +253,7 @@ static fim_status read_attribute(const fim_h5 *file, const char *item, const cha
     H5T_class_t class = H5Tget_class(type);
     if ((class != H5T_STRING && class != H5T_INTEGER && class != H5T_FLOAT) ||
         H5Sget_simple_extent_npoints(space) != 1) {
-        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: attribute '%s' of %s is neither one number nor one text",
+        status = FIM_FAIL(FIM_ERR_VALUE, "%s: attribute '%s' of %s is neither one number nor one text",
                           file->path, name, item);
         goto out;
     }
@@ -307,7 +307,7 @@ static fim_status read_attribute_at(const fim_h5 *file, const char *item, hid_t 
     if (length < 0)
         status = fim_h5_damaged(file, item);
     else if ((size_t)length >= sizeof name || fim_text_valid(name, (size_t)length) != (size_t)length)
-        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: %s has an attribute whose name is not short printable UTF-8",
+        status = FIM_FAIL(FIM_ERR_VALUE, "%s: %s has an attribute whose name is not short printable UTF-8",
                           file->path, item);
     else
         status = read_attribute(file, item, name, attribute, out);
@@ -329,8 +329,13 @@ fim_status fim_h5_attributes(const fim_h5 *file, const char *item, fim_h5_attrib
     }
     FIM_TRY(fim_alloc((size_t)total, sizeof *list, "attributes", &list));
     H5_index_t order = attribute_order(object);
-    for (; n < (size_t)total; n++)
-        FIM_TRY(read_attribute_at(file, item, object, order, n, &list[n]));
+    for (hsize_t i = 0; i < (hsize_t)total; i++) {
+        status = read_attribute_at(file, item, object, order, i, &list[n]);
+        n += status == FIM_OK;
+        if (status != FIM_OK && status != FIM_ERR_VALUE)
+            goto out;
+    }
+    status = FIM_OK;
     *out = list;
     *count = n;
     list = NULL;
