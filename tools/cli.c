@@ -247,7 +247,12 @@ fim_status cli_start(fim_cli *cli, const char *tool, const struct argp *own, voi
     size_t total = fim_memory_total();
     *cli = (fim_cli){.tool = tool, .seed = CLI_SEED_DEFAULT, .memory = total > 0 ? total / 4 * 3 : SIZE_MAX};
     catch_signals();
-    fim_status status = parse(cli, own, input, argc, argv);
+    // argp moves options before arguments; provenance wants the command line as it was typed.
+    fim_status status = fim_alloc((size_t)argc + 1, sizeof *argv, "the command line", &cli->sorted);
+    if (status != FIM_OK)
+        return status;
+    memcpy(cli->sorted, argv, (size_t)argc * sizeof *argv);
+    status = parse(cli, own, input, argc, cli->sorted);
     if (status != FIM_OK)
         return status;
     fim_linalg_setup(cli->threads);
@@ -271,6 +276,7 @@ fim_status cli_print(fim_cli *cli, const char *text) {
 
 int cli_finish(fim_cli *cli, fim_status status) {
     erase(cli);
+    free(cli->sorted);
     if (status == FIM_OK)
         return 0;
     say(cli, "", fim_message());
