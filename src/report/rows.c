@@ -122,7 +122,10 @@ fim_status grid_fill(const fim_record *layer, grid *out) {
             const fim_value *v = fim_record_value(g.methods[r], g.columns[c]);
             grid_cell *cell = &g.cells[r * g.n_columns + c];
             if (v != NULL && !isnan(v->value)) {
-                format_number(v->name, v->value, cell->text);
+                char number[24];
+                snprintf(cell->text, sizeof cell->text, "%s%s",
+                         strncmp(v->note, "lower bound", 11) == 0 ? "≥" : "",
+                         format_number(v->name, v->value, number));
             } else if (v != NULL) {
                 memcpy(cell->text, "-", 2);
                 cell->why = v->note[0] != '\0' ? footnote(&g, v->note) : 0;

@@ -126,6 +126,20 @@ Test(table, lines_are_aligned_and_end_clean) {
     free(table);
 }
 
+Test(table, a_lower_bound_is_shown_as_one) {
+    fim_record report;
+    char *table = NULL;
+    sample_report(&report, 1);
+    fim_record *layer = &report.children[0].children[0].children[0].children[0];
+    sample_must(fim_record_set(&layer->children[1], "frobenius_error", 0.5, "lower bound, not converged"));
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    char *line = find_line(table, "layer 4:", "kfac");
+    cr_assert(strstr(line, " ≥0.5000 ") != NULL, "%s", line);
+    free(line);
+    free(table);
+    fim_record_clear(&report);
+}
+
 Test(table, control_characters_of_names_do_not_reach_the_terminal) {
     fim_record report;
     char *table = NULL;
