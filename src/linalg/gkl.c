@@ -12,37 +12,29 @@
 // it. So when the Krylov space is complete (β = 0), or when several triplets were asked for, those found are
 // locked and the search goes on among the vectors orthogonal to them, from a random one, until it ends with
 // nothing larger.
-#include <float.h>
 #include <gsl/gsl_blas.h>
-#include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <lapacke.h>
 #include <math.h>
-#include <stdlib.h>
 
-#include "fim/linalg.h"
+#include "krylov.h"
 
 typedef struct workspace {
-    const fim_map *map;
+    krylov krylov;
     bool flipped;         // works on the transpose, so that the right vectors live in the smaller space:
     size_t rows, columns; // once that space is spent, nothing is missed
-    gsl_rng *rng;
-    size_t basis;       // most columns of B
-    gsl_matrix *v, *u;  // (basis + 1, columns), (basis, rows): a basis vector a row
-    gsl_matrix *b;      // (basis, basis)
-    gsl_matrix *x, *yt; // (basis, basis): left vectors of B as rows, right ones as rows
-    gsl_vector *s;      // (basis)
-    gsl_vector *locked; // (k): the leading values when the present search began
+    size_t basis;         // most columns of B
+    gsl_matrix *v, *u;    // (basis + 1, columns), (basis, rows): a basis vector a row
+    gsl_matrix *b;        // (basis, basis)
+    gsl_matrix *x, *yt;   // (basis, basis): left vectors of B as rows, right ones as rows
+    gsl_vector *s;        // (basis)
+    gsl_vector *locked;   // (k): the leading values when the present search began
     size_t n_locked;
-    bool searching;      // some are locked, or the space was complete
-    gsl_matrix *ritz;    // (basis, max(rows, columns)): scratch of the rotations
-    double *coefficient; // (basis + 1)
-    double scale;        // the largest norm of M v seen, which tells what a breakdown is
-    size_t products;
+    bool searching;   // some are locked, or the space was complete
+    gsl_matrix *copy; // (basis, basis): B, for LAPACK to destroy
 } workspace;
 
 static void workspace_clear(workspace *w) {
-    gsl_rng_free(w->rng);
+    krylov_clear(&w->krylov);
     gsl_matrix_free(w->v);
     gsl_matrix_free(w->u);
     gsl_matrix_free(w->b);
@@ -50,24 +42,17 @@ static void workspace_clear(workspace *w) {
     gsl_matrix_free(w->yt);
     gsl_vector_free(w->s);
     gsl_vector_free(w->locked);
-    gsl_matrix_free(w->ritz);
-    free(w->coefficient);
+    gsl_matrix_free(w->copy);
 }
 
 static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, size_t basis, uint64_t seed) {
     fim_status status = FIM_OK;
     const bool flipped = map->rows < map->columns;
-    *w = (workspace){.map = map,
-                     .flipped = flipped,
+    *w = (workspace){.flipped = flipped,
                      .rows = flipped ? map->columns : map->rows,
                      .columns = flipped ? map->rows : map->columns,
-                     .basis = basis,
-                     .rng = gsl_rng_alloc(gsl_rng_mt19937)};
-    if (w->rng == NULL) {
-        status = FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a random number generator");
-        goto out;
-    }
-    gsl_rng_set(w->rng, (unsigned long)fim_seed_stream(seed, 0));
+                     .basis = basis};
+    FIM_TRY(krylov_init(&w->krylov, map, basis + 1, seed));
     FIM_TRY(fim_matrix_new(basis + 1, w->columns, "the right Lanczos basis", &w->v));
     FIM_TRY(fim_matrix_new(basis, w->rows, "the left Lanczos basis", &w->u));
     FIM_TRY(fim_matrix_new(basis, basis, "the bidiagonal matrix", &w->b));
@@ -75,55 +60,15 @@ static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, siz
     FIM_TRY(fim_matrix_new(basis, basis, "its right singular vectors", &w->yt));
     FIM_TRY(fim_vector_new(basis, "its singular values", &w->s));
     FIM_TRY(fim_vector_new(k, "leading singular values", &w->locked));
-    FIM_TRY(fim_matrix_new(basis, w->rows, "Ritz vectors", &w->ritz));
-    FIM_TRY(fim_alloc(basis + 1, sizeof(double), "Gram-Schmidt coefficients", &w->coefficient));
+    FIM_TRY(fim_matrix_new(basis, basis, "a copy of the bidiagonal matrix", &w->copy));
 out:
     if (status != FIM_OK)
         workspace_clear(w);
     return status;
 }
 
-static double norm(const double *x, size_t n) {
-    return cblas_dnrm2((int)n, x, 1);
-}
-
-// Makes x orthogonal to the first `count` rows of q by two passes of classical Gram-Schmidt; adds the
-// coefficients to `kept` (with stride) unless it is NULL. Returns the norm left.
-static double orthogonalize(workspace *w, const gsl_matrix *q, size_t count, double *x, double *kept,
-                            size_t stride) {
-    const size_t n = q->size2;
-    for (int pass = 0; pass < 2 && count > 0; pass++) {
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)count, (int)n, 1, q->data, (int)q->tda, x, 1, 0,
-                    w->coefficient, 1);
-        cblas_dgemv(CblasRowMajor, CblasTrans, (int)count, (int)n, -1, q->data, (int)q->tda, w->coefficient,
-                    1, 1, x, 1);
-        for (size_t i = 0; kept != NULL && i < count; i++)
-            kept[i * stride] += w->coefficient[i];
-    }
-    return norm(x, n);
-}
-
-// Row `at` of q becomes its own direction, `length` being its norm after orthogonalization. A breakdown
-// (nothing left but rounding) means that an invariant space is complete: any direction orthogonal to the
-// basis continues, with coefficient 0.
-static double normalize(workspace *w, gsl_matrix *q, size_t at, double length) {
-    double *x = q->data + at * q->tda;
-    double coefficient = length;
-    for (int attempt = 0; length <= 100 * DBL_EPSILON * w->scale && attempt < 5; attempt++) {
-        coefficient = 0;
-        for (size_t i = 0; i < q->size2; i++)
-            x[i] = gsl_ran_gaussian_ziggurat(w->rng, w->scale > 0 ? w->scale : 1);
-        length = orthogonalize(w, q, at, x, NULL, 0);
-        if (w->scale == 0 && length > 0)
-            break;
-    }
-    cblas_dscal((int)q->size2, length > 0 ? 1 / length : 0, x, 1);
-    return coefficient;
-}
-
 static fim_status multiply(workspace *w, bool transposed, const double *x, double *y) {
-    w->products++;
-    return w->map->apply(w->map->context, transposed != w->flipped, x, y);
+    return krylov_multiply(&w->krylov, transposed != w->flipped, x, y);
 }
 
 // One step: u_j and v_{j+1} from v_j, column j of B, and *beta.
@@ -135,21 +80,22 @@ static fim_status step(workspace *w, size_t j, double *beta) {
         return status;
     for (size_t i = 0; i < b->size1; i++)
         gsl_matrix_set(b, i, j, 0);
-    w->scale = fmax(w->scale, norm(u_j, u->size2));
-    double length = orthogonalize(w, u, j, u_j, b->data + j, b->tda);
-    gsl_matrix_set(b, j, j, normalize(w, u, j, length));
+    krylov *k = &w->krylov;
+    k->scale = fmax(k->scale, krylov_norm(u_j, u->size2));
+    double length = krylov_orthogonalize(k, u, j, u_j, b->data + j, b->tda);
+    gsl_matrix_set(b, j, j, krylov_normalize(k, u, j, length));
     status = multiply(w, true, u_j, v_next);
     if (status != FIM_OK)
         return status;
-    length = orthogonalize(w, v, j + 1, v_next, NULL, 0);
+    length = krylov_orthogonalize(k, v, j + 1, v_next, NULL, 0);
     // With every column spent there is no next direction, and nothing is missed.
-    *beta = j + 1 < v->size2 ? normalize(w, v, j + 1, length) : 0;
+    *beta = j + 1 < v->size2 ? krylov_normalize(k, v, j + 1, length) : 0;
     return FIM_OK;
 }
 
 // B = X S Yᵀ of the leading m columns: y_i is row i of w->yt, x_i column i of w->x.
 static fim_status small_svd(workspace *w, size_t m) {
-    gsl_matrix_view copy = gsl_matrix_submatrix(w->ritz, 0, 0, m, m); // the basis is no longer than a vector
+    gsl_matrix_view copy = gsl_matrix_submatrix(w->copy, 0, 0, m, m);
     gsl_matrix_const_view b = gsl_matrix_const_submatrix(w->b, 0, 0, m, m);
     gsl_matrix_memcpy(&copy.matrix, &b.matrix);
     // Row-major B is column-major Bᵀ = Y S Xᵀ.
@@ -162,23 +108,15 @@ static fim_status small_svd(workspace *w, size_t m) {
     return FIM_OK;
 }
 
-// out (count, size) = the first `count` Ritz vectors from m rows of the basis q; `left` chooses X or Y.
-static void rotate(const workspace *w, bool left, const gsl_matrix *q, size_t m, size_t count,
-                   gsl_matrix *out) {
-    const gsl_matrix *r = left ? w->x : w->yt;
-    cblas_dgemm(CblasRowMajor, left ? CblasTrans : CblasNoTrans, CblasNoTrans, (int)count, (int)q->size2,
-                (int)m, 1, r->data, (int)r->tda, q->data, (int)q->tda, 0, out->data, (int)out->tda);
+// The first `count` Ritz vectors from m rows of the left or the right basis.
+static void rotate(workspace *w, bool left, size_t m, size_t count, gsl_matrix *out) {
+    krylov_rotate(&w->krylov, left, left ? w->x : w->yt, left ? w->u : w->v, m, count, out);
 }
 
 // Keeps `keep` Ritz vectors of m; v_m stays the next right vector.
 static void restart(workspace *w, size_t m, size_t keep) {
-    for (int left = 0; left < 2; left++) {
-        gsl_matrix *q = left ? w->u : w->v;
-        gsl_matrix_view ritz = gsl_matrix_submatrix(w->ritz, 0, 0, keep, q->size2);
-        gsl_matrix_view head = gsl_matrix_submatrix(q, 0, 0, keep, q->size2);
-        rotate(w, left, q, m, keep, &ritz.matrix);
-        gsl_matrix_memcpy(&head.matrix, &ritz.matrix);
-    }
+    rotate(w, true, m, keep, w->u);
+    rotate(w, false, m, keep, w->v);
     gsl_vector_view next = gsl_matrix_row(w->v, keep);
     gsl_vector_const_view last = gsl_matrix_const_row(w->v, m);
     gsl_vector_memcpy(&next.vector, &last.vector);
@@ -212,7 +150,7 @@ static bool confirmed(workspace *w, size_t *m, size_t k, double beta, double tol
     w->n_locked = count;
     w->searching = true;
     restart(w, *m, count);
-    normalize(w, w->v, count, 0);
+    krylov_normalize(&w->krylov, w->v, count, 0);
     *m = count;
     return false;
 }
@@ -226,12 +164,13 @@ static fim_status measure(workspace *w, const gsl_matrix *u, const gsl_vector *s
             const double *x = side ? u->data + i * u->tda : v->data + i * v->tda;
             const double *y = side ? v->data + i * v->tda : u->data + i * u->tda;
             const size_t n = side ? v->size2 : u->size2;
-            double *r = w->ritz->data;
+            double *r =
+                w->u->data; // the bases have done their work; a row of u is long enough for either side
             fim_status status = multiply(w, side == 1, x, r);
             if (status != FIM_OK)
                 return status;
             cblas_daxpy((int)n, -gsl_vector_get(sigma, i), y, 1, r, 1);
-            worst = fmax(worst, norm(r, n));
+            worst = fmax(worst, krylov_norm(r, n));
         }
     }
     const double largest = gsl_vector_get(sigma, 0);
@@ -262,14 +201,14 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
         FIM_TRY(multiply(&w, true, options->start, v_0)); // M start
     else if (options->start != NULL)
         cblas_dcopy((int)w.columns, options->start, 1, v_0, 1);
-    normalize(&w, w.v, 0, norm(v_0, w.columns));
+    krylov_normalize(&w.krylov, w.v, 0, krylov_norm(v_0, w.columns));
 
     size_t m = 0;
     for (bool done = false; !done;) {
         double beta = 0;
         while (m < basis && !done) {
             FIM_TRY(step(&w, m++, &beta));
-            const bool spent = w.products + 2 + 2 * k > most;
+            const bool spent = w.krylov.products + 2 + 2 * k > most;
             // The small decomposition costs m³; looking at every fourth step keeps it out of the way.
             if (m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
                 FIM_TRY(small_svd(&w, m));
@@ -286,12 +225,12 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
             result.restarts++;
         }
     }
-    rotate(&w, true, w.u, m, k, w.flipped ? v : u);
-    rotate(&w, false, w.v, m, k, w.flipped ? u : v);
+    rotate(&w, true, m, k, w.flipped ? v : u);
+    rotate(&w, false, m, k, w.flipped ? u : v);
     for (size_t i = 0; i < k; i++)
         gsl_vector_set(sigma, i, gsl_vector_get(w.s, i));
     FIM_TRY(measure(&w, w.flipped ? v : u, sigma, w.flipped ? u : v, &result.residual));
-    result.products = w.products;
+    result.products = w.krylov.products;
     result.converged = result.residual <= 2 * tolerance; // both sides carry the rounding of the last rotation
     if (info != NULL)
         *info = result;
