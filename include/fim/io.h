@@ -11,6 +11,8 @@
 
 // Switches HDF5's error printing off; once per program.
 void fim_io_setup(void);
+// "HDF5 1.10.8, zlib 1.2.13, libzip 1.7.3" in buffer: the libraries in use.
+const char *fim_io_describe(char *buffer, size_t size);
 
 // ---- Records: named numbers, texts and curves; the common coin of reports and logs ----
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zip.h>
 #include <zlib.h>
 
 #include "h5.h"
@@ -13,6 +14,14 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "checksums are over li
 void fim_io_setup(void) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     H5PLset_loading_state(0); // a file must not make us load filter plugins
+}
+
+const char *fim_io_describe(char *buffer, size_t size) {
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(buffer, size, "HDF5 %u.%u.%u, zlib %s, libzip %s", major, minor, release, zlibVersion(),
+             zip_libzip_version());
+    return buffer;
 }
 
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *context) {
