@@ -79,6 +79,8 @@ fim_status fim_alloc(size_t count, size_t size, const char *what, void *out);
 
 // a·b, or SIZE_MAX when it overflows (larger than any budget).
 size_t fim_size_mul(size_t a, size_t b);
+// a + b, likewise.
+size_t fim_size_add(size_t a, size_t b);
 
 // FIM_ERR_BUDGET when bytes > budget; the message says `what` needs how much, of how much, and the
 // alternative.

@@ -22,6 +22,11 @@ size_t fim_size_mul(size_t a, size_t b) {
     return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
 }
 
+size_t fim_size_add(size_t a, size_t b) {
+    size_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
+}
+
 fim_status fim_budget_check(size_t budget, size_t bytes, const char *what, const char *alternative) {
     if (bytes <= budget)
         return FIM_OK;

@@ -193,7 +193,7 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
         const size_t d_a = fim_layer_d_a(layer), d_g = fim_layer_d_g(layer), kept = c->steps[layers[i]].kept;
         out[i] = (fim_samples){.n = n, .d_a = d_a, .d_g = d_g, .columns = 2 * kept <= d_g + 1 ? kept : 0};
         const size_t numbers = d_a + (out[i].columns > 0 ? kept * d_g : fim_svec_size(d_g));
-        bytes = fim_size_mul(fim_size_mul(n, numbers), sizeof(double)) + bytes;
+        bytes = fim_size_add(bytes, fim_size_mul(fim_size_mul(n, numbers), sizeof(double)));
         char what[64];
         snprintf(what, sizeof what, "the samples up to layer %zu", layers[i]);
         FIM_TRY(fim_budget_check(budget, bytes, what, "take fewer with --samples, fewer --layers, or mc:1"));

@@ -58,7 +58,7 @@ static fim_status dense_eigenvalues(const fim_fisher *f, size_t budget, gsl_vect
     size_t *index = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_budget_check(
-        budget, fim_size_mul(fim_size_mul(d, d) / 4 + rearranged / 4, 4 * sizeof(double)),
+        budget, fim_size_mul(fim_size_add(fim_size_mul(d, d), rearranged), sizeof(double)),
         "the full spectrum of the Fisher block",
         "raise --memory, or take so few samples that N·C is below the number of parameters"));
     FIM_TRY(fim_matrix_new(d, d, "a dense Fisher block", &dense));

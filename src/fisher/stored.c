@@ -98,10 +98,19 @@ out:
 
 static fim_status stored_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y) {
     const size_t d = f->d_a * f->d_g;
-    gsl_vector_const_view from = gsl_vector_const_view_array(x->data, d);
-    gsl_vector_view to = gsl_vector_view_array(y->data, d);
-    gsl_blas_dsymv(CblasUpper, 1, cast(f)->dense, &from.vector, 0, &to.vector);
-    return FIM_OK;
+    gsl_vector *from = NULL, *to = NULL; // the parameters may be views with gaps between their rows
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(d, "parameters", &from));
+    FIM_TRY(fim_vector_new(d, "parameters", &to));
+    gsl_matrix_view from_rows = gsl_matrix_view_vector(from, f->d_a, f->d_g);
+    gsl_matrix_view to_rows = gsl_matrix_view_vector(to, f->d_a, f->d_g);
+    gsl_matrix_memcpy(&from_rows.matrix, x);
+    gsl_blas_dsymv(CblasUpper, 1, cast(f)->dense, from, 0, to);
+    gsl_matrix_memcpy(y, &to_rows.matrix);
+out:
+    gsl_vector_free(from);
+    gsl_vector_free(to);
+    return status;
 }
 
 static fim_status stored_norm2(const fim_fisher *f, double *out) {
@@ -149,8 +158,13 @@ static fim_status pack_blocks(const gsl_matrix *dense, size_t d_a, size_t d_g, g
             for (size_t j = 0; j < d_g; j++)
                 for (size_t k = j; k < d_g; k++) {
                     const double entry = block[j * dense->tda + k];
-                    asymmetry = fmax(asymmetry, fabs(entry - block[k * dense->tda + j]));
-                    asymmetry = fmax(asymmetry, fabs(entry - twin[j * dense->tda + k]));
+                    if (!isfinite(entry))
+                        return FIM_FAIL(FIM_ERR_VALUE, "the dense block holds %g at (%zu, %zu)", entry,
+                                        i * d_g + j, i2 * d_g + k);
+                    const double same[] = {block[k * dense->tda + j], twin[j * dense->tda + k],
+                                           twin[k * dense->tda + j]};
+                    for (size_t s = 0; s < 3; s++) // fmax would pass a NaN over
+                        asymmetry = fmax(asymmetry, isnan(same[s]) ? HUGE_VAL : fabs(entry - same[s]));
                     largest = fmax(largest, fabs(entry));
                     *packed++ = scale * (j == k ? 1 : M_SQRT2) * entry;
                 }

@@ -99,13 +99,17 @@ Test(list, items_come_in_order_and_empty_ones_too) {
     TEST_TEXT(item, "");
 }
 
-Test(memory, products_saturate) {
+Test(memory, products_and_sums_saturate) {
     cr_assert(eq(sz, fim_size_mul(3, 5), 15));
     cr_assert(eq(sz, fim_size_mul(0, SIZE_MAX), 0));
     cr_assert(eq(sz, fim_size_mul(1, SIZE_MAX), SIZE_MAX));
     cr_assert(eq(sz, fim_size_mul((size_t)1 << 32, (size_t)1 << 31), (size_t)1 << 63));
     cr_assert(eq(sz, fim_size_mul((size_t)1 << 32, (size_t)1 << 32), SIZE_MAX));
     cr_assert(eq(sz, fim_size_mul(SIZE_MAX, SIZE_MAX), SIZE_MAX));
+    cr_assert(eq(sz, fim_size_add(3, 5), 8));
+    cr_assert(eq(sz, fim_size_add(SIZE_MAX, 0), SIZE_MAX));
+    cr_assert(eq(sz, fim_size_add(SIZE_MAX - 1, 1), SIZE_MAX));
+    cr_assert(eq(sz, fim_size_add(SIZE_MAX, 77), SIZE_MAX));
 }
 
 Test(memory, allocation_is_zeroed_or_says_for_what) {
