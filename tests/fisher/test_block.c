@@ -358,7 +358,7 @@ Test(block, what_is_no_fisher_block_is_refused) {
     for (size_t at = 0; at < 144; at++) // every single entry counts
         for (size_t k = 0; k < 3; k++) {
             m = plain_block(&s);
-            m->data[at] = k == 0 ? NAN : k == 1 ? INFINITY : m->data[at] + 1e-3;
+            m->data[at] = k == 0 ? nan("") : k == 1 ? HUGE_VAL : m->data[at] + 1e-3;
             const fim_status want = k == 2 && at / 12 == at % 12 ? FIM_OK : FIM_ERR_VALUE;
             const fim_status got = fim_fisher_new_dense(m, 4, 3, 9, NULL, NULL, &f);
             cr_assert(got == want, "entry (%zu, %zu), case %zu: '%s'", at / 12, at % 12, k,
