@@ -1,4 +1,5 @@
-// fim/linalg.h - dense symmetric kernels on LAPACK, the symmetric packing svec, and Golub-Kahan-Lanczos.
+// fim/linalg.h - dense symmetric kernels on LAPACK, the symmetric packing svec, and the Lanczos processes:
+// Golub-Kahan for singular triplets, the symmetric one for eigenvalues and spectral densities.
 //
 // Matrices are gsl_matrix (row-major); gsl_blas_* and cblas_* calls are answered by OpenBLAS. This is the
 // only room that calls LAPACK.
@@ -84,5 +85,55 @@ typedef struct fim_gkl_info {
 // vectors. FIM_NOT_CONVERGED leaves the best triplets found in the outputs and the residual in `info`.
 fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options, gsl_matrix *u,
                    gsl_vector *sigma, gsl_matrix *v, fim_gkl_info *info);
+
+// ---- Symmetric Lanczos with full reorthogonalization and thick restart ----
+//
+// A symmetric map is a fim_map with rows == columns, applied with transposed = false alone.
+
+typedef enum fim_lanczos_order {
+    FIM_LANCZOS_LARGEST,  // the algebraically largest first
+    FIM_LANCZOS_SMALLEST, // the algebraically smallest first
+    FIM_LANCZOS_MAGNITUDE // from both ends, the largest |λ| first
+} fim_lanczos_order;
+
+typedef struct fim_lanczos_options {
+    fim_lanczos_order order;
+    double tolerance;    // relative residual: ‖M x − λ x‖ <= tolerance · max|λ|; 0 takes 1e-10
+    size_t max_products; // 0 takes 2000
+    size_t basis;        // Krylov basis kept at most; 0 takes max(2k + 20, 40)
+    size_t budget;       // bytes the basis may take, which then is smaller; 0: no limit
+    uint64_t seed;       // of the starting vector, and of replacements on breakdown
+    const double *start; // (n) starting vector, or NULL for a random one
+} fim_lanczos_options;
+
+typedef struct fim_lanczos_info {
+    size_t products;
+    size_t restarts;
+    double residual; // max ‖M x − λ x‖, recomputed at the end, over the largest |λ| seen
+    bool converged;
+} fim_lanczos_info;
+
+// The first k eigenvalues of M in the order asked for: values (k), and unless NULL vectors (k, n),
+// orthonormal, one a row. k <= n. Every value is within residual · max|λ| of an eigenvalue, and the square of
+// that over its distance to the others. FIM_NOT_CONVERGED leaves the best found in the outputs and the
+// residual in `info`; FIM_ERR_BUDGET when k + 3 vectors of the basis do not fit.
+fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *options, gsl_vector *values,
+                       gsl_matrix *vectors, fim_lanczos_info *info);
+
+// ---- Spectral density by stochastic Lanczos quadrature (Ubaru, Chen & Saad, SIMAX 38, 2017) ----
+
+// A Gauss quadrature per probe z, of random signs: Σ_j w_j f(θ_j) ≈ zᵀ f(M) z / n, whose mean over z is
+// tr f(M) / n. Exact per probe for polynomials up to degree 2·steps − 1.
+typedef struct fim_density {
+    gsl_matrix *nodes, *weights; // (probes, steps); a row's weights sum to 1. A Krylov space that ends early
+                                 // leaves nodes of weight 0.
+} fim_density;
+
+// `steps` is cut to n. Three vectors of n numbers are kept.
+fim_status fim_density_new(const fim_map *map, size_t probes, size_t steps, uint64_t seed, fim_density *out);
+void fim_density_clear(fim_density *density);
+// The estimate of tr f(M) / n, and its standard error over the probes (NAN for one probe).
+void fim_density_mean(const fim_density *density, double (*f)(double x, void *context), void *context,
+                      double *mean, double *error);
 
 #endif
