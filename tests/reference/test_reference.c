@@ -1,10 +1,10 @@
-// The network room against PyTorch: forward, loss, gradient, and the output factor carried back to every
-// layer. And PyTorch's block against finite differences of log p(y|x), so that the reference itself is
-// checked by something that differentiates nothing.
+// The network and Fisher rooms against PyTorch: forward, loss, gradient, the output factor carried back to
+// every layer, and the blocks, exact and empirical. And PyTorch's block against finite differences of
+// log p(y|x), so that the reference itself is checked by something that differentiates nothing.
 #include <gsl/gsl_blas.h>
 
+#include "fim/fisher.h"
 #include "fim/io.h"
-#include "fim/linalg.h"
 #include "support.h"
 #include "tensors.h"
 
@@ -116,6 +116,36 @@ Test(reference, pulled_output_factors_give_the_covariances_of_pytorch) {
         gsl_matrix_free(signals);
         reference_close(&r);
     }
+}
+
+Test(reference, captured_blocks_are_those_of_pytorch) {
+    static const struct {
+        const char *tensor;
+        fim_fisher_spec spec;
+    } kinds[] = {{"fisher", {.kind = FIM_FISHER_EXACT}}, {"empirical", {.kind = FIM_FISHER_EMPIRICAL}}};
+    for (size_t k = 0; k < NAMES; k++)
+        for (size_t i = 0; i < 2; i++) {
+            reference r = reference_open(names[k]);
+            size_t layers[8];
+            fim_samples samples[8];
+            for (size_t l = 0; l < r.net.n_layers; l++)
+                layers[l] = l;
+            TEST_OK(fim_fisher_capture(&r.net, &r.data, &kinds[i].spec, layers, r.net.n_layers, SIZE_MAX,
+                                       NULL, samples));
+            for (size_t l = 0; l < r.net.n_layers; l++) {
+                const size_t d = samples[l].d_a * samples[l].d_g;
+                fim_fisher *f = NULL;
+                gsl_matrix *block = gsl_matrix_alloc(d, d);
+                TEST_OK(fim_fisher_new(&samples[l], &f));
+                TEST_OK(fim_fisher_dense(f, block));
+                compare(&r, names[k], l, "a", samples[l].a);
+                compare(&r, names[k], l, kinds[i].tensor, block);
+                gsl_matrix_free(block);
+                fim_fisher_free(f);
+                fim_samples_clear(&samples[l]);
+            }
+            reference_close(&r);
+        }
 }
 
 // −log p(c | x) of every sample and class at the present weights: out[n·classes + c].
