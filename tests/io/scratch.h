@@ -14,10 +14,33 @@
 
 static char scratch_folder[] = "/tmp/fim-test-XXXXXX";
 
+// Fresh identifiers of HDF5: a data space, a type, a property list. Identifiers of a kind are numbered, so
+// that those between two fresh ones are known, and the ones still valid were left open.
+enum { H5_KINDS = 3 };
+static hid_t h5_before[H5_KINDS];
+
+static inline void h5_fresh(hid_t id[H5_KINDS]) {
+    H5Sclose(id[0] = H5Screate(H5S_SCALAR));
+    H5Tclose(id[1] = H5Tcopy(H5T_C_S1));
+    H5Pclose(id[2] = H5Pcreate(H5P_FILE_ACCESS));
+}
+
+// To be called at the end of a test: Criterion takes no notice of what fails in a clean-up.
+static inline void h5_expect_all_closed(void) {
+    hid_t now[H5_KINDS];
+    size_t open = (size_t)H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL);
+    h5_fresh(now);
+    for (size_t i = 0; i < H5_KINDS; i++)
+        for (hid_t id = h5_before[i] + 1; id < now[i]; id++)
+            open += H5Iis_valid(id) > 0;
+    cr_assert(eq(sz, open, 0), "objects of HDF5 are left open");
+}
+
 static inline void scratch_begin(void) {
     cr_assert(mkdtemp(scratch_folder) != NULL);
     fim_io_setup();
     fim_linalg_setup(1);
+    h5_fresh(h5_before);
 }
 
 static inline void scratch_end(void) {
@@ -163,6 +186,7 @@ static inline void damage(const char *path, damage_read *read, const void *good,
                       "'%s' does not name the file in one line", fim_message());
         }
     }
+    h5_expect_all_closed();
     cr_assert(refused > 0 && refused <= flips);
     cr_log_info("%s: %zu of %zu flips refused", path, refused, flips);
     free(bytes);

@@ -96,6 +96,7 @@ Test(blocks, everything_comes_back_bit_for_bit) {
     TEST_OK(fim_file_sniff(scratch("b.h5"), &kind));
     cr_assert(kind == FIM_FILE_BLOCKS);
     cr_assert(eq(sz, scratch_count(), 1));
+    h5_expect_all_closed();
 }
 
 Test(blocks, the_block_alone_and_the_samples_alone) {
@@ -113,6 +114,7 @@ Test(blocks, the_block_alone_and_the_samples_alone) {
     cr_assert(same(found.dense, layer.dense) && same(found.samples.g, layer.samples.g));
     fim_blocks_layer_clear(&found);
     fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
 }
 
 // What the README shows: the block is the data set /layers/<name>/fisher, (D, D) doubles.
@@ -191,6 +193,7 @@ Test(blocks, what_cannot_be_written) {
     fim_blocks_abandon(writer);
     cr_assert(eq(sz, scratch_count(), 1));
     fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
 }
 
 static void set_is(hid_t f, const char *name, int rank, const hsize_t *dim) {
@@ -292,6 +295,7 @@ Test(blocks, broken_files_are_refused_by_name) {
                   "%s: '%s' lacks '%s'", broken[i].name, fim_message(), broken[i].part);
     }
     fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
 }
 
 Test(blocks, over_the_budget) {
@@ -302,6 +306,7 @@ Test(blocks, over_the_budget) {
                    "b.h5: /layers/0/fisher");
     }
     fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
 }
 
 Test(blocks, no_blocks_at_all) {
@@ -322,6 +327,7 @@ Test(blocks, no_blocks_at_all) {
                                budget, &found),
                FIM_ERR_ARGUMENT, "too long");
     fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
 }
 
 Test(blocks, damage_is_noticed) {

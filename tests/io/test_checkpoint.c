@@ -57,6 +57,7 @@ Test(checkpoint, comes_back_bit_for_bit) {
     fim_record_clear(&found);
     fim_record_clear(&extra);
     fim_net_clear(&net);
+    h5_expect_all_closed();
 }
 
 Test(checkpoint, is_not_written_over_another_unasked) {
@@ -67,6 +68,7 @@ Test(checkpoint, is_not_written_over_another_unasked) {
     TEST_OK(fim_checkpoint_write(&net, NULL, scratch("net.h5"), true));
     cr_assert(eq(sz, scratch_count(), 1));
     fim_net_clear(&net);
+    h5_expect_all_closed();
 }
 
 Test(checkpoint, a_bad_network_is_not_written) {
@@ -75,6 +77,7 @@ Test(checkpoint, a_bad_network_is_not_written) {
     TEST_FAILS(fim_checkpoint_write(&net, NULL, scratch("net.h5"), false), FIM_ERR_VALUE, "net.h5");
     cr_assert(eq(sz, scratch_count(), 0));
     fim_net_clear(&net);
+    h5_expect_all_closed();
 }
 
 // A checkpoint as twenty lines of h5py write it: 3 → 2 (tanh) → 2, float32 and float64.
@@ -359,6 +362,7 @@ Test(checkpoint, broken_files_are_refused_by_name) {
                   "%s: '%s' lacks '%s'", broken[i].name, fim_message(), broken[i].part);
         cr_expect(net.n_layers == 77, "%s: output touched", broken[i].name);
     }
+    h5_expect_all_closed();
 }
 
 static herr_t no_traverse(const char *name, hid_t group, const void *data, size_t size, hid_t access) {
@@ -378,6 +382,7 @@ Test(checkpoint, user_defined_links_are_refused) {
     fim_net net;
     TEST_FAILS(fim_checkpoint_read(scratch("bad.h5"), budget, &net), FIM_ERR_FORMAT,
                "/layers/0/bias is a user-defined link");
+    h5_expect_all_closed();
 }
 
 Test(checkpoint, over_the_budget) {
@@ -386,6 +391,7 @@ Test(checkpoint, over_the_budget) {
     TEST_FAILS(fim_checkpoint_read(scratch("net.h5"), 150, &other), FIM_ERR_BUDGET,
                "/layers/1/weight needs 48 B");
     fim_net_clear(&net);
+    h5_expect_all_closed();
 }
 
 Test(checkpoint, no_checkpoint_at_all) {

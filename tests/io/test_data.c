@@ -60,6 +60,7 @@ Test(data, hdf5_comes_back_bit_for_bit) {
     TEST_OK(read_same(scratch("y.h5"), &data));
     TEST_FAILS(fim_data_write(&data, scratch("y.h5"), false), FIM_ERR_IO, "y.h5: exists already");
     fim_data_clear(&data);
+    h5_expect_all_closed();
 }
 
 // As h5py writes: images of three channels, integer labels, gzip and shuffle.
@@ -178,6 +179,7 @@ Test(data, broken_hdf5_is_refused_by_name) {
         cr_expect(strstr(fim_message(), broken[i].part) != NULL && strstr(fim_message(), "bad.h5: ") != NULL,
                   "%s: '%s' lacks '%s'", broken[i].name, fim_message(), broken[i].part);
     }
+    h5_expect_all_closed();
 }
 
 Test(data, over_the_budget) {
@@ -187,6 +189,7 @@ Test(data, over_the_budget) {
                "foreign.h5: /x needs 192 B");
     TEST_FAILS(fim_data_read(scratch("foreign.h5"), NULL, 200, &data), FIM_ERR_BUDGET, "/y needs 16 B");
     TEST_FAILS(fim_data_read("curves:100", NULL, 1000, &data), FIM_ERR_BUDGET, "curves:100 needs 627 kB");
+    h5_expect_all_closed();
 }
 
 // ---- IDX ----
@@ -248,6 +251,7 @@ Test(data, broken_idx_is_refused_by_name) {
     idx_case(3, 9, n, FIM_ERR_FORMAT, "bad.idx: is not a data set");
     idx_case(7, 0, n, FIM_ERR_SHAPE, "bad.idx is (0, 2, 3): it holds no samples");
     idx_case(4, 255, n, FIM_ERR_FORMAT, "bad.idx: its header claims 25669140492 bytes");
+    h5_expect_all_closed();
 }
 
 Test(data, labels_that_do_not_fit) {
@@ -291,6 +295,7 @@ Test(data, a_gzip_that_claims_much_is_stopped_by_the_budget) {
         gzwrite(file, zeros, sizeof zeros);
     gzclose(file);
     refused(scratch("large.gz"), NULL, FIM_ERR_BUDGET, "large.gz needs 134 MB");
+    h5_expect_all_closed();
 }
 
 // ---- NumPy ----
@@ -434,6 +439,7 @@ Test(data, broken_npy_is_refused_by_name) {
     refused(scratch("bad.npy"), NULL, FIM_ERR_FORMAT, "is not .npy of version 1.0");
     scratch_write(scratch("bad.npy"), "\x93NUMPY\2\0\377\377\377\177{", 13);
     refused(scratch("bad.npy"), NULL, FIM_ERR_FORMAT, "header claims 2147483647 bytes");
+    h5_expect_all_closed();
 }
 
 // ---- Archives ----
@@ -474,6 +480,7 @@ Test(data, npz_with_and_without_y) {
     TEST_OK(fim_data_read(scratch("x.npz"), NULL, budget, &data));
     cr_assert(data.labels == NULL && data.y == NULL);
     fim_data_clear(&data);
+    h5_expect_all_closed();
 }
 
 Test(data, broken_npz_is_refused_by_name) {
@@ -486,6 +493,7 @@ Test(data, broken_npz_is_refused_by_name) {
     refused(scratch("bad.npz"), NULL, FIM_ERR_FORMAT, "bad.npz: x.npy: its header claims");
     npz_write(scratch("bad.npz"), npz_x, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }");
     refused(scratch("bad.npz"), NULL, FIM_ERR_SHAPE, "bad.npz: y is (3,) floating");
+    h5_expect_all_closed();
 }
 
 Test(data, damaged_npz_is_noticed) {
@@ -529,4 +537,5 @@ Test(data, not_a_data_set) {
     fim_file_kind kind;
     TEST_FAILS(fim_file_sniff(scratch("text"), &kind), FIM_ERR_FORMAT, "text: is not a data set");
     TEST_FAILS(fim_file_sniff(scratch("none"), &kind), FIM_ERR_IO, "none: cannot be read");
+    h5_expect_all_closed();
 }

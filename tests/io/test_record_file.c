@@ -101,6 +101,7 @@ Test(record_file, everything_comes_back_in_order) {
     cr_assert(kind == FIM_FILE_RUN);
     cr_assert(eq(sz, scratch_count(), 1));
     fim_record_clear(&r);
+    h5_expect_all_closed();
 }
 
 // As the contract tells users of HDF5: attributes, "_why" for what is missing, "_route" for how.
@@ -179,6 +180,7 @@ Test(record_file, names_that_would_not_come_back_are_refused) {
     name_refused(child_control, "cannot be the name");
     name_refused(child_empty_part, "'' cannot be the name");
     name_refused(child_dot, "'.' cannot be the name");
+    h5_expect_all_closed();
 }
 
 Test(record_file, texts_that_are_not_utf8_are_mended) {
@@ -264,6 +266,7 @@ Test(record_file, broken_files_are_refused_by_name) {
                   "%s: '%s' lacks '%s'", broken[i].name, fim_message(), broken[i].part);
     }
     fim_record_clear(&r);
+    h5_expect_all_closed();
 }
 
 Test(record_file, over_the_budget) {
@@ -271,6 +274,7 @@ Test(record_file, over_the_budget) {
     TEST_OK(fim_record_write(&r, "fim-report", scratch("r.h5"), false));
     TEST_FAILS(fim_record_read(scratch("r.h5"), "fim-report", 40, &found), FIM_ERR_BUDGET, "r.h5: /");
     fim_record_clear(&r);
+    h5_expect_all_closed();
 }
 
 Test(record_file, damage_is_noticed) {
