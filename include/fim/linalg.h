@@ -71,6 +71,7 @@ typedef struct fim_gkl_options {
     size_t basis;        // Krylov basis kept at most; 0 takes max(2k + 20, 40)
     uint64_t seed;       // of the random part of the starting vector, and of replacements on breakdown
     const double *start; // (columns) starting vector, or NULL for a random one
+    double negligible;   // singular values up to this one are rounding: when all are, no residual is asked
 } fim_gkl_options;
 
 typedef struct fim_gkl_info {

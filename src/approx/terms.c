@@ -121,17 +121,18 @@ fim_status terms_add_triplets(terms *t, const fim_fisher *f, size_t k, const fim
     FIM_TRY(fim_vector_new(k, "singular values", &sigma));
     FIM_TRY(starting_vector(d_g, options->seed, start));
     FIM_TRY(fim_fisher_norm2(f, &norm2));
+    // What is left of F at the level of rounding is not a term, and its residual no failure.
+    const double negligible = 1e-14 * sqrt(norm2);
     const fim_map map = {.rows = r.p_a, .columns = r.p_g, .context = &r, .apply = remainder_apply};
     const fim_gkl_options krylov = {.tolerance = options->tolerance,
                                     .max_products = options->max_products,
                                     .seed = options->seed,
-                                    .start = start};
+                                    .start = start,
+                                    .negligible = negligible};
     fim_gkl_info found = {0};
     status = fim_gkl(&map, k, &krylov, u, sigma, v, &found);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
-    // What is left of F at the level of rounding is not a term, and its residual no failure.
-    const double negligible = 1e-14 * sqrt(norm2);
     status = FIM_OK;
     for (size_t i = 0; i < k && status == FIM_OK; i++)
         if (gsl_vector_get(sigma, i) > negligible || t->count == 0)

@@ -214,8 +214,10 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
                 FIM_TRY(small_svd(&w, m));
                 const bool complete = beta == 0 || (settled(&w, m, k, beta, tolerance) &&
                                                     (!w.searching || settled(&w, m, k + 1, beta, 1e-3)));
-                done =
-                    (spent && m >= k) || m == smaller || (complete && confirmed(&w, &m, k, beta, tolerance));
+                // What is left of a map by rounding is not linear, and would never settle.
+                const bool nothing = m >= k && gsl_vector_get(w.s, 0) + beta <= options->negligible;
+                done = (spent && m >= k) || m == smaller || nothing ||
+                       (complete && confirmed(&w, &m, k, beta, tolerance));
             }
         }
         if (!done) {
@@ -231,7 +233,8 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
         gsl_vector_set(sigma, i, gsl_vector_get(w.s, i));
     FIM_TRY(measure(&w, w.flipped ? v : u, sigma, w.flipped ? u : v, &result.residual));
     result.products = w.krylov.products;
-    result.converged = result.residual <= 2 * tolerance; // both sides carry the rounding of the last rotation
+    // Both sides carry the rounding of the last rotation.
+    result.converged = result.residual <= 2 * tolerance || gsl_vector_get(sigma, 0) <= options->negligible;
     if (info != NULL)
         *info = result;
     if (!result.converged)

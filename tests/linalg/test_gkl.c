@@ -278,6 +278,22 @@ Test(gkl, the_tolerance_asked_for_is_what_is_reached) {
     }
 }
 
+Test(gkl, rounding_is_not_pursued_when_told_so) {
+    double values[60];
+    for (size_t i = 0; i < 60; i++)
+        values[i] = 1e-15 * pow(0.999, (double)i);
+    const gsl_matrix *m = with_spectrum(60, 60, 60, values);
+    const found pursued = run(m, 2, (fim_gkl_options){.seed = 17});
+    const found f = run(m, 2, (fim_gkl_options){.seed = 17, .negligible = 1e-14});
+    cr_assert(f.status == FIM_OK && f.info.converged && f.products <= 12 && pursued.products > 50,
+              "%zu and %zu products", f.products, pursued.products);
+    assert_orthonormal(f.u, "rounding");
+    cr_assert(gsl_vector_get(f.sigma, 0) <= 1e-15 * (1 + 1e-12));
+    // But one that is not small is found, whatever the start.
+    const found g = run(m, 2, (fim_gkl_options){.seed = 17, .negligible = 1e-17});
+    assert_leading(m, &g, 1e-10, "above the limit");
+}
+
 Test(gkl, failure_of_the_map_is_handed_on) {
     const gsl_matrix *m = test_random_matrix(20, 30, 14);
     const found whole = run(m, 2, (fim_gkl_options){.seed = 14});
