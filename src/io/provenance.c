@@ -90,8 +90,10 @@ fim_status fim_provenance_add_input(fim_record *record, const char *path) {
     char name[32], sum_name[40], sum[SHA256_DIGEST_STRING_LENGTH] = "";
     bool generated = strncmp(path, "curves:", 7) == 0;
     struct stat about;
+    errno = 0;
     if (!generated && (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || SHA256File(path, sum) == NULL))
-        return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read for its checksum: %s", path, strerror(errno));
+        return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path,
+                        errno != 0 ? strerror(errno) : "not a regular file");
     size_t k = 0;
     do
         snprintf(name, sizeof name, "input_%zu", k++);

@@ -51,7 +51,7 @@ static inline void scratch_end(void) {
 
 // "<folder>/<name>"; the last sixteen stay valid.
 static inline const char *scratch(const char *name) {
-    static char paths[16][96];
+    static char paths[16][320];
     static size_t next;
     char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s", scratch_folder, name);
