@@ -147,10 +147,14 @@ static inline fim_samples plain_samples(const fim_net *net, const fim_data *data
 
 // ---- Samples without a network ----
 
-// Random samples, correlated as those of a network are: sizes of a and G_n vary together. `columns` 0 packs.
+// Instead of a number of columns: G_n packed, or a diagonal.
+enum { TEST_PACKED = 0, TEST_DIAGONAL = 1000 };
+
+// Random samples, correlated as those of a network are: sizes of a and G_n vary together.
 static inline fim_samples test_samples(size_t n, size_t d_a, size_t d_g, size_t columns, uint64_t seed) {
-    const size_t rows = columns > 0 ? columns : 2;
-    fim_samples s = {.n = n, .d_a = d_a, .d_g = d_g, .columns = columns};
+    const bool as_rows = columns != TEST_PACKED && columns != TEST_DIAGONAL;
+    const size_t rows = as_rows ? columns : 2;
+    fim_samples s = {.n = n, .d_a = d_a, .d_g = d_g, .columns = as_rows ? columns : 0};
     s.a = test_random_matrix(n, d_a, seed + 1);
     s.g = test_random_matrix(n * rows, d_g, seed + 2);
     for (size_t r = 0; r < n; r++) {
@@ -162,14 +166,21 @@ static inline fim_samples test_samples(size_t n, size_t d_a, size_t d_g, size_t 
                 *gsl_matrix_ptr(s.g, r * rows + c, j) *= size / sqrt((double)rows);
         gsl_matrix_set(s.a, r, d_a - 1, 1);
     }
-    if (columns == 0) {
-        fim_samples as_rows = s;
-        as_rows.columns = rows;
-        s.packed = gsl_matrix_alloc(n, fim_svec_size(d_g));
-        for (size_t r = 0; r < n; r++)
-            fim_svec_pack(plain_covariance(&as_rows, r), gsl_matrix_ptr(s.packed, r, 0));
+    if (!as_rows) {
+        fim_samples full = s;
+        full.columns = rows;
+        gsl_matrix *kept = gsl_matrix_alloc(n, columns == TEST_PACKED ? fim_svec_size(d_g) : d_g);
+        for (size_t r = 0; r < n; r++) {
+            const gsl_matrix *g = plain_covariance(&full, r);
+            if (columns == TEST_PACKED)
+                fim_svec_pack(g, gsl_matrix_ptr(kept, r, 0));
+            for (size_t j = 0; columns == TEST_DIAGONAL && j < d_g; j++)
+                gsl_matrix_set(kept, r, j, gsl_matrix_get(g, j, j));
+        }
         gsl_matrix_free(s.g);
         s.g = NULL;
+        s.packed = columns == TEST_PACKED ? kept : NULL;
+        s.diagonal = columns == TEST_DIAGONAL ? kept : NULL;
     }
     TEST_OK(fim_samples_check(&s));
     return s;

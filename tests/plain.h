@@ -230,6 +230,8 @@ static inline gsl_matrix *plain_covariance(const fim_samples *s, size_t n) {
             double sum = 0;
             if (s->packed != NULL)
                 sum = gsl_matrix_get(s->packed, n, at) / (j == k ? 1 : sqrt(2));
+            if (s->diagonal != NULL)
+                sum = j == k ? gsl_matrix_get(s->diagonal, n, j) : 0;
             for (size_t c = 0; s->g != NULL && c < s->columns; c++)
                 sum +=
                     gsl_matrix_get(s->g, n * s->columns + c, j) * gsl_matrix_get(s->g, n * s->columns + c, k);

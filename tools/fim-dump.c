@@ -95,13 +95,15 @@ static fim_status check_sizes(const fim_net *net, const size_t *layers, size_t c
     return FIM_OK;
 }
 
-static fim_status dump_layer(const settings *s, const char *name, const fim_samples *samples,
+static fim_status dump_layer(const settings *s, const char *name, fim_samples *samples,
                              fim_blocks_writer *writer) {
     const size_t d = samples->d_a * samples->d_g;
     fim_fisher *f = NULL;
     gsl_matrix *dense = NULL, *a = NULL, *g = NULL;
     char kind[32];
     fim_status status = FIM_OK;
+    if (s->blocks.samples)
+        FIM_TRY(fim_samples_expand(samples));
     FIM_TRY(fim_fisher_new(samples, &f));
     FIM_TRY(fim_matrix_new(d, d, "a Fisher block", &dense));
     FIM_TRY(fim_fisher_dense(f, dense));

@@ -37,18 +37,23 @@ char *fim_fisher_spec_format(const fim_fisher_spec *spec, char buffer[static 32]
 
 // ---- Samples of one layer ----
 
-// Exactly one of g and packed is set: the side that is smaller to keep.
+// Exactly one of g, packed and diagonal is set: the smallest form that holds every G_n.
 typedef struct fim_samples {
     size_t n, d_a, d_g;
-    size_t columns;     // C, rows of g per sample (0 with packed)
-    gsl_matrix *a;      // (n, d_a), with the trailing 1 of a bias
-    gsl_matrix *g;      // (n·C, d_g): row n·C + c is g_nc, so that G_n = Σ_c g_nc g_ncᵀ; or NULL
-    gsl_matrix *packed; // (n, p_g): svec(G_n); or NULL
+    size_t columns;       // C, rows of g per sample (0 without g)
+    gsl_matrix *a;        // (n, d_a), with the trailing 1 of a bias
+    gsl_matrix *g;        // (n·C, d_g): row n·C + c is g_nc, so that G_n = Σ_c g_nc g_ncᵀ; or NULL
+    gsl_matrix *packed;   // (n, p_g): svec(G_n); or NULL
+    gsl_matrix *diagonal; // (n, d_g): the diagonal of G_n, which has nothing else (the last layer of
+                          // independent outputs); or NULL
 } fim_samples;
 
 void fim_samples_clear(fim_samples *samples);
 // Shapes agree and every number is finite; the message says which is not.
 fim_status fim_samples_check(const fim_samples *samples);
+
+// Turns `diagonal` into `packed`, for programs that know only those.
+fim_status fim_samples_expand(fim_samples *samples);
 
 // The samples of the layers `layers[0..n_layers)` (strictly increasing indices) of net at all rows of data,
 // in one forward pass and the cheapest backward one (src/fisher/capture.c explains the choice).
@@ -99,6 +104,8 @@ fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense);
 // matrix of the rows a_n ⊗ g_nc when there are fewer rows than D, else by a dense eigensolver. FIM_ERR_BUDGET
 // when neither fits.
 fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
+// The rows of the matrix whose dense eigenvalues those are, and whether it is the Gram matrix.
+fim_status fim_fisher_eigen_size(const fim_fisher *f, size_t *rows, bool *gram);
 // All min(p_a, p_g, N) singular values of Rs that can be non-zero, decreasing, into a new vector.
 fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
 

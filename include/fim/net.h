@@ -49,6 +49,8 @@ typedef enum fim_likelihood {
 const char *fim_likelihood_name(fim_likelihood likelihood);
 fim_status fim_likelihood_parse(const char *name, fim_likelihood *out);
 
+// True when the outputs are independent given the logits: B_n below is diagonal.
+bool fim_likelihood_independent(fim_likelihood likelihood);
 // Checks that data can be judged: categorical needs labels below `outputs`, the others y (n, outputs), where
 // a missing y stands for an auto-encoder (y = x) when x has `outputs` columns; bernoulli wants y in [0, 1].
 fim_status fim_likelihood_check(fim_likelihood likelihood, const fim_data *data, size_t outputs);

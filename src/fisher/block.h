@@ -17,6 +17,8 @@ typedef struct fim_fisher_class {
     fim_status (*packed)(const fim_fisher *f, gsl_matrix *rs);
     // The samples behind the block, or NULL.
     const fim_samples *(*samples)(const fim_fisher *f);
+    // Their cached core (core.h), or NULL. It makes a block unfit for two threads at a time.
+    struct core *(*core)(const fim_fisher *f);
 } fim_fisher_class;
 
 struct fim_fisher {
@@ -24,7 +26,7 @@ struct fim_fisher {
     size_t d_a, d_g, n;
 };
 
-// ---- Sums over the samples' rows (rows.c). `rows` (n·columns, d): `columns` rows of every sample. ----
+// ---- Sums over rows of samples (rows.c). `rows` (n·columns, d): `columns` rows of every sample. ----
 
 // q[n] = Σ_c rows_ncᵀ M rows_nc, M (d, d) symmetric.
 fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q);
@@ -37,12 +39,19 @@ void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t coun
 // gram (n, n), gram[n, m] = Σ_cd (rows_nc · rows_md)², the inner products ⟨G_n, G_m⟩.
 fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram);
 
-// The same for packed covariances, one svec(G_n) a row.
-fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, gsl_matrix *squares);
+// ---- The same for the output side G_n of the samples, in whichever form they keep it (outputs.c). ----
 
-// ---- Gram matrices over the samples (sampled.c) ----
-
-// k_a[n, m] = (a_n · a_m)² and k_g[n, m] = ⟨G_n, G_m⟩, both (N, N).
-fim_status samples_grams(const fim_samples *s, gsl_matrix *k_a, gsl_matrix *k_g);
+// q[n] = ⟨G_n, V⟩, V (d_g, d_g) symmetric.
+fim_status outputs_inner(const fim_samples *s, const gsl_matrix *v, double *q);
+// v (d_g, d_g) = Σ_n w[n] G_n.
+fim_status outputs_sum(const fim_samples *s, const double *w, gsl_matrix *v);
+// squares (N, d_g) = diag(Uᵀ G_n U); U NULL is the identity.
+fim_status outputs_squares(const fim_samples *s, const gsl_matrix *u, gsl_matrix *squares);
+// t (N, d_g): row n becomes G_n t_n.
+fim_status outputs_times(const fim_samples *s, gsl_matrix *t);
+// packed (count, p_g) = svec(G_n) of the samples first .. first + count.
+void outputs_pack(const fim_samples *s, size_t first, size_t count, gsl_matrix *packed);
+// gram (N, N), gram[n, m] = ⟨G_n, G_m⟩.
+fim_status outputs_gram(const fim_samples *s, gsl_matrix *gram);
 
 #endif

@@ -5,6 +5,7 @@
 // gradients at drawn labels over √K; for `empirical` the one gradient at the data's label. What arrives at a
 // layer is kept as rows g_nc when they are fewer numbers than svec(G_n), and as svec(G_n) otherwise.
 #include <gsl/gsl_blas.h>
+#include <gsl/gsl_math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,8 @@ typedef struct capture {
     const fim_data *data;
     const fim_fisher_spec *spec;
     capture_step *steps; // per layer
-    gsl_matrix *
-        *factor; // per layer: the chunk's rows (n·columns, d_g) of a waypoint or a requested layer, or NULL
+    // Per layer, NULL where not needed: the chunk's rows (n·columns, d_g).
+    gsl_matrix **factor;
     fim_trace trace;
     size_t chunk;
 } capture;
@@ -31,6 +32,11 @@ static size_t top_of(const capture *c) {
 
 static bool structured(const capture *c) {
     return c->spec->kind == FIM_FISHER_EXACT;
+}
+
+// True when the logits' G_n is diagonal, and is kept so.
+static bool diagonal_logits(const capture *c) {
+    return structured(c) && fim_likelihood_independent(c->net->likelihood);
 }
 
 static gsl_matrix_view rows_of(gsl_matrix *m, size_t first, size_t count) {
@@ -52,6 +58,8 @@ static fim_status exact_logits(capture *c, size_t n, gsl_matrix *rows) {
 }
 
 static fim_status logits(capture *c, size_t first, size_t n) {
+    if (c->factor[top_of(c)] == NULL) // nobody starts from these rows
+        return FIM_OK;
     gsl_matrix_view rows = rows_of(c->factor[top_of(c)], 0, n * c->steps[top_of(c)].columns);
     gsl_matrix_const_view z =
         gsl_matrix_const_submatrix(c->trace.s[top_of(c)], 0, 0, n, fim_net_outputs(c->net));
@@ -67,6 +75,20 @@ static fim_status logits(capture *c, size_t first, size_t n) {
     return FIM_OK;
 }
 
+// The unit tangents of layer l as they arrive one layer above: row j of a sample is φ'(s_j) times column j of
+// the weights.
+static void first_tangents(const capture *c, size_t l, size_t n, gsl_matrix *tangents) {
+    const gsl_matrix *w = c->net->layers[l + 1].w, *s = c->trace.s[l];
+    const size_t d_g = fim_layer_d_g(&c->net->layers[l]);
+    for (size_t r = 0; r < n; r++)
+        for (size_t j = 0; j < d_g; j++) {
+            const double slope = fim_activation_slope(c->net->layers[l].activation, gsl_matrix_get(s, r, j));
+            double *row = tangents->data + (r * d_g + j) * tangents->tda;
+            for (size_t k = 0; k < w->size1; k++)
+                row[k] = slope * w->data[k * w->tda + j];
+        }
+}
+
 // Rows at layer l from its waypoint by d_g tangents forward, row j of a sample being ∂s_m/∂s_l,j: what
 // arrives is Bᵀ J.
 static fim_status hop_forward(capture *c, size_t l, size_t n, gsl_matrix *rows) {
@@ -74,13 +96,10 @@ static fim_status hop_forward(capture *c, size_t l, size_t n, gsl_matrix *rows) 
     const size_t m = step->from, d_g = rows->size2, d_m = fim_layer_d_g(&c->net->layers[m]);
     gsl_matrix *start = NULL, *tangents = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(n * d_g, d_g, "tangents", &start));
+    FIM_TRY(fim_matrix_new(n * d_g, fim_layer_d_g(&c->net->layers[l + 1]), "tangents", &start));
     FIM_TRY(fim_matrix_new(n * d_g, d_m, "tangents", &tangents));
-    for (size_t r = 0; r < n; r++) {
-        gsl_matrix_view block = rows_of(start, r * d_g, d_g);
-        gsl_matrix_set_identity(&block.matrix);
-    }
-    FIM_TRY(fim_net_push(c->net, &c->trace, l, m, d_g, start, tangents));
+    first_tangents(c, l, n, start);
+    FIM_TRY(fim_net_push(c->net, &c->trace, l + 1, m, d_g, start, tangents));
     for (size_t r = 0; r < n; r++) {
         gsl_matrix_view out = rows_of(rows, r * step->columns, step->columns);
         gsl_matrix_const_view t = gsl_matrix_const_submatrix(tangents, r * d_g, 0, d_g, d_m);
@@ -142,11 +161,28 @@ static fim_status pack(const gsl_matrix *rows, size_t columns, size_t first, siz
     return FIM_OK;
 }
 
+// The logits of independent outputs have a diagonal G_n: the squares of B_nᵀ 1.
+static fim_status store_diagonal(const capture *c, size_t first, size_t n, gsl_matrix *diagonal) {
+    gsl_matrix *b = NULL;
+    fim_status status = fim_matrix_new(diagonal->size2, 1, "the diagonal of a factor", &b);
+    for (size_t r = 0; status == FIM_OK && r < n; r++) {
+        gsl_vector_const_view z = gsl_matrix_const_row(c->trace.s[top_of(c)], r);
+        gsl_matrix_set_all(b, 1);
+        status = fim_likelihood_factor(c->net->likelihood, z.vector.data, b);
+        for (size_t j = 0; j < diagonal->size2; j++)
+            gsl_matrix_set(diagonal, first + r, j, gsl_pow_2(gsl_matrix_get(b, j, 0)));
+    }
+    gsl_matrix_free(b);
+    return status;
+}
+
 static fim_status store(const capture *c, size_t l, size_t first, size_t n, size_t columns,
                         fim_samples *out) {
     gsl_matrix_view a = rows_of(out->a, first, n);
     gsl_matrix_const_view source = gsl_matrix_const_submatrix(c->trace.a[l], 0, 0, n, out->d_a);
     gsl_matrix_memcpy(&a.matrix, &source.matrix);
+    if (out->diagonal != NULL)
+        return store_diagonal(c, first, n, out->diagonal);
     if (out->packed != NULL)
         return pack(c->factor[l], columns, first, n, out->packed);
     gsl_matrix_view g = rows_of(out->g, first * columns, n * columns);
@@ -191,14 +227,18 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
     for (size_t i = 0; i < n_layers; i++) {
         const fim_layer *layer = &c->net->layers[layers[i]];
         const size_t d_a = fim_layer_d_a(layer), d_g = fim_layer_d_g(layer), kept = c->steps[layers[i]].kept;
-        out[i] = (fim_samples){.n = n, .d_a = d_a, .d_g = d_g, .columns = 2 * kept <= d_g + 1 ? kept : 0};
-        const size_t numbers = d_a + (out[i].columns > 0 ? kept * d_g : fim_svec_size(d_g));
+        const bool diagonal = layers[i] == top_of(c) && diagonal_logits(c);
+        const bool rows = !diagonal && 2 * kept <= d_g + 1;
+        out[i] = (fim_samples){.n = n, .d_a = d_a, .d_g = d_g, .columns = rows ? kept : 0};
+        const size_t numbers = d_a + (diagonal ? d_g : rows ? kept * d_g : fim_svec_size(d_g));
         bytes = fim_size_add(bytes, fim_size_mul(fim_size_mul(n, numbers), sizeof(double)));
         char what[64];
         snprintf(what, sizeof what, "the samples up to layer %zu", layers[i]);
         FIM_TRY(fim_budget_check(budget, bytes, what, "take fewer with --samples, fewer --layers, or mc:1"));
         FIM_TRY(fim_matrix_new(n, d_a, "layer inputs", &out[i].a));
-        if (out[i].columns > 0)
+        if (diagonal)
+            FIM_TRY(fim_matrix_new(n, d_g, "output variances", &out[i].diagonal));
+        else if (rows)
             FIM_TRY(fim_matrix_new(n * kept, d_g, "backward signals", &out[i].g));
         else
             FIM_TRY(fim_matrix_new(n, fim_svec_size(d_g), "output covariances", &out[i].packed));
@@ -214,7 +254,7 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
     c->chunk = c->chunk < 1 ? 1 : c->chunk > n ? n : c->chunk;
     FIM_TRY(fim_trace_init(&c->trace, c->net, c->chunk));
     for (size_t l = 0; l < c->net->n_layers; l++)
-        if (c->steps[l].needed || l == top_of(c))
+        if (c->steps[l].needed && (l < top_of(c) || c->steps[l].waypoint || !diagonal_logits(c)))
             FIM_TRY(fim_matrix_new(c->chunk * c->steps[l].columns, fim_layer_d_g(&c->net->layers[l]),
                                    "output factors", &c->factor[l]));
 out:

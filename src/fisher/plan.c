@@ -2,11 +2,12 @@
 // are two ways from a layer m above whose factor has r columns:
 //   backward   r columns through the layers between:       2 r Σ d_k d_{k-1} flops
 //   forward    d_g tangents through them, then Bᵀ J:       2 d_g Σ d_k d_{k-1} + 2 d_g d_m r
-// A factor with more columns than rows is compressed to a square one by its triangular factor (2 r d_g²), so
-// that a narrow layer (the code of an auto-encoder) hands only its width down: this is the recursion of
-// covariances G_l = Jᵀ G_m J in factored form, never dearer than on the covariances themselves. The cheapest
-// chain of such hops is found from the top down; the hops that are used become waypoints, computed once for
-// all layers below.
+// where the first layer above l costs the tangents nothing (their start is the identity), and Bᵀ J nothing at
+// the logits. A factor with more columns than rows is compressed to a square one by its triangular factor (2
+// r d_g²), so that a narrow layer (the code of an auto-encoder) hands only its width down: this is the
+// recursion of covariances G_l = Jᵀ G_m J in factored form, never dearer than on the covariances themselves.
+// The cheapest chain of such hops is found from the top down; the hops that are used become waypoints,
+// computed once for all layers below.
 #include <float.h>
 #include <stdlib.h>
 
@@ -16,9 +17,9 @@
 // d_j d_{j-1}.
 static double hop(const size_t *width, const double *span, size_t l, size_t m, size_t columns,
                   bool structured, bool *forward) {
-    const double through = 2 * (span[m] - span[l]), d_g = (double)width[l], r = (double)columns;
+    const double d_g = (double)width[l], r = (double)columns;
     const double product = structured ? 3 * d_g * r : 2 * d_g * (double)width[m] * r;
-    const double back = through * r, front = through * d_g + product;
+    const double back = 2 * r * (span[m] - span[l]), front = 2 * d_g * (span[m] - span[l + 1]) + product;
     *forward = front < back;
     return (front < back ? front : back) + (r > d_g ? 2 * r * d_g * d_g : 0);
 }
@@ -52,7 +53,7 @@ fim_status plan_capture(const fim_net *net, const size_t *layers, size_t n_layer
     for (size_t i = 0; i < n_layers; i++)
         for (size_t l = layers[i]; !steps[l].needed; l = steps[l].from) {
             steps[l].needed = true;
-            if (l < top)
+            if (l < top && !(steps[l].forward && structured && steps[l].from == top))
                 steps[steps[l].from].waypoint = true;
         }
 out:

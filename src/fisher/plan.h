@@ -7,7 +7,7 @@
 
 typedef struct capture_step {
     bool needed;    // requested, or a waypoint of a requested layer
-    bool waypoint;  // some layer below starts from this one
+    bool waypoint;  // some layer below starts from the rows of this one
     size_t from;    // the waypoint above (the logits for the last layer itself)
     bool forward;   // d_g tangents forward to `from` instead of its columns backward
     size_t columns; // of the factor that arrives here

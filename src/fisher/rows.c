@@ -127,29 +127,3 @@ fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
     gsl_matrix_free(scratch);
     return FIM_OK;
 }
-
-fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, gsl_matrix *squares) {
-    const size_t d = squares->size2;
-    gsl_matrix *g = NULL, *product = NULL;
-    fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(d, d, "an output covariance", &g));
-    FIM_TRY(fim_matrix_new(d, d, "a rotated covariance", &product));
-    for (size_t n = 0; n < packed->size1; n++) {
-        fim_svec_unpack(packed->data + n * packed->tda, g);
-        double *out = squares->data + n * squares->tda;
-        if (u == NULL) {
-            for (size_t j = 0; j < d; j++)
-                out[j] = gsl_matrix_get(g, j, j);
-            continue;
-        }
-        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, g, u, 0, product);
-        memset(out, 0, d * sizeof *out);
-        for (size_t i = 0; i < d; i++)
-            for (size_t j = 0; j < d; j++)
-                out[j] += product->data[i * d + j] * u->data[i * u->tda + j];
-    }
-out:
-    gsl_matrix_free(g);
-    gsl_matrix_free(product);
-    return status;
-}

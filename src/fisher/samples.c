@@ -1,12 +1,13 @@
 // The samples of one layer: what they hold and whether they are sound.
 #include <math.h>
 
-#include "fim/fisher.h"
+#include "block.h"
 
 void fim_samples_clear(fim_samples *samples) {
     gsl_matrix_free(samples->a);
     gsl_matrix_free(samples->g);
     gsl_matrix_free(samples->packed);
+    gsl_matrix_free(samples->diagonal);
     *samples = (fim_samples){0};
 }
 
@@ -30,13 +31,32 @@ fim_status fim_samples_check(const fim_samples *s) {
     if (s->n == 0 || s->d_a == 0 || s->d_g == 0)
         return FIM_FAIL(FIM_ERR_SHAPE, "samples are empty: N = %zu, d_a = %zu, d_g = %zu", s->n, s->d_a,
                         s->d_g);
-    if (s->a == NULL || (s->g == NULL) == (s->packed == NULL) || (s->g != NULL && s->columns == 0))
-        return FIM_FAIL(FIM_ERR_SHAPE,
-                        "samples need a, and either g with at least one column or the packed G");
+    const int forms = (s->g != NULL) + (s->packed != NULL) + (s->diagonal != NULL);
+    if (s->a == NULL || forms != 1 || (s->g != NULL && s->columns == 0))
+        return FIM_FAIL(
+            FIM_ERR_SHAPE,
+            "samples need a, and one of g with at least one column, the packed G and its diagonal");
     fim_status status = check_shape(s->a, "a", s->n, s->d_a);
     if (status == FIM_OK && s->g != NULL)
         status = check_shape(s->g, "g", fim_size_mul(s->n, s->columns), s->d_g);
     if (status == FIM_OK && s->packed != NULL)
         status = check_shape(s->packed, "packed G", s->n, fim_svec_size(s->d_g));
+    if (status == FIM_OK && s->diagonal != NULL)
+        status = check_shape(s->diagonal, "diagonal of G", s->n, s->d_g);
     return status;
+}
+
+fim_status fim_samples_expand(fim_samples *samples) {
+    if (samples->diagonal == NULL)
+        return FIM_OK;
+    gsl_matrix *packed = NULL;
+    fim_status status =
+        fim_matrix_new(samples->n, fim_svec_size(samples->d_g), "output covariances", &packed);
+    if (status != FIM_OK)
+        return status;
+    outputs_pack(samples, 0, samples->n, packed);
+    gsl_matrix_free(samples->diagonal);
+    samples->diagonal = NULL;
+    samples->packed = packed;
+    return FIM_OK;
 }

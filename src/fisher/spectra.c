@@ -1,10 +1,11 @@
 // The two spectra of a block: its eigenvalues, and the singular values of its rearrangement.
 #include <gsl/gsl_blas.h>
+#include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "block.h"
+#include "core.h"
 #include "fim/linalg.h"
 
 // F = Wᵀ W / N with a row a_n ⊗ g_nc of W for every sample and column: W Wᵀ / N has the same non-zero
@@ -82,8 +83,43 @@ out:
     return status;
 }
 
+// With diagonal G_n the block falls apart: output j has (1/N) Σ_n G_n,jj a_n a_nᵀ, or the Gram matrix of the
+// weighted inputs where there are fewer samples than those.
+static fim_status diagonal_eigenvalues(const fim_samples *s, gsl_vector **values, char *route) {
+    const bool gram = s->n < s->d_a;
+    const size_t size = gram ? s->n : s->d_a;
+    gsl_matrix *weighted = NULL, *part = NULL;
+    gsl_vector *found = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(s->n, s->d_a, "weighted inputs", &weighted));
+    FIM_TRY(fim_matrix_new(size, size, "the block of an output", &part));
+    FIM_TRY(fim_vector_new(fim_size_mul(size, s->d_g), "eigenvalues", &found));
+    for (size_t j = 0; j < s->d_g; j++) {
+        gsl_matrix_memcpy(weighted, s->a);
+        for (size_t n = 0; n < s->n; n++) {
+            gsl_vector_view row = gsl_matrix_row(weighted, n);
+            gsl_vector_scale(&row.vector, sqrt(gsl_matrix_get(s->diagonal, n, j) / (double)s->n));
+        }
+        gsl_vector_view values_j = gsl_vector_subvector(found, j * size, size);
+        gsl_blas_dsyrk(CblasLower, gram ? CblasNoTrans : CblasTrans, 1, weighted, 0, part);
+        FIM_TRY(fim_eigenvalues(part, &values_j.vector));
+    }
+    gsl_sort_vector(found);
+    gsl_vector_reverse(found);
+    sprintf(route, "%zu x %zu blocks of the %zu independent outputs", size, size, s->d_g);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(weighted);
+    gsl_matrix_free(part);
+    gsl_vector_free(found);
+    return status;
+}
+
 fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
     const fim_samples *s = f->class->samples(f);
+    if (s != NULL && s->diagonal != NULL)
+        return diagonal_eigenvalues(s, values, route);
     if (s != NULL && s->g != NULL && s->n * s->columns < f->d_a * f->d_g)
         return gram_eigenvalues(s, budget, values, route);
     return dense_eigenvalues(f, budget, values, route);
@@ -112,40 +148,26 @@ out:
     return status;
 }
 
-// With Rs = P_aᵀ P_g / N and K_a = P_a P_aᵀ = Q Θ Qᵀ, the squares are the eigenvalues of Θ^½ Qᵀ K_g Q Θ^½ /
-// N².
-static fim_status gram_singular_values(const fim_samples *s, size_t budget, gsl_vector **values,
-                                       char *route) {
-    const size_t n = s->n;
-    gsl_matrix *k_a = NULL, *k_g = NULL, *half = NULL;
-    gsl_vector *theta = NULL, *found = NULL;
+// Those of the core, which has them all: at most N.
+static fim_status core_singular_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
+    core *c = f->class->core(f);
+    const fim_samples *s = f->class->samples(f);
+    gsl_matrix *copy = NULL;
+    gsl_vector *found = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(n, n), 3 * sizeof(double)),
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(s->n, s->n), 8 * sizeof(double)),
                              "the Kronecker spectrum",
                              "raise --memory, or take fewer samples with --samples"));
-    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &k_a));
-    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &k_g));
-    FIM_TRY(fim_matrix_new(n, n, "a Gram matrix", &half));
-    FIM_TRY(fim_vector_new(n, "eigenvalues", &theta));
-    FIM_TRY(fim_vector_new(n, "Kronecker singular values", &found));
-    FIM_TRY(samples_grams(s, k_a, k_g));
-    FIM_TRY(fim_eigen(k_a, theta));
-    for (size_t i = 0; i < n; i++)
-        gsl_vector_set(theta, i, sqrt(fmax(gsl_vector_get(theta, i), 0)) / (double)n);
-    gsl_matrix_scale_columns(k_a, theta); // Q Θ^½ / N
-    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, k_g, k_a, 0, half);
-    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, k_a, half, 0, k_g);
-    FIM_TRY(fim_eigenvalues(k_g, found));
-    for (size_t i = 0; i < n; i++)
-        gsl_vector_set(found, i, sqrt(fmax(gsl_vector_get(found, i), 0)));
-    sprintf(route, "two Gram matrices of %zu samples, resolved to 1e-8 of the largest", n);
+    FIM_TRY(core_factors(c, s));
+    FIM_TRY(fim_matrix_copy(c->s, "the core of a Fisher block", &copy));
+    FIM_TRY(fim_vector_new(copy->size1 < copy->size2 ? copy->size1 : copy->size2, "Kronecker singular values",
+                           &found));
+    FIM_TRY(fim_singular_values(copy, found));
+    sprintf(route, "two Gram matrices of %zu samples, resolved to 1e-8 of the largest", s->n);
     *values = found;
     found = NULL;
 out:
-    gsl_matrix_free(k_a);
-    gsl_matrix_free(k_g);
-    gsl_matrix_free(half);
-    gsl_vector_free(theta);
+    gsl_matrix_free(copy);
     gsl_vector_free(found);
     return status;
 }
@@ -154,6 +176,6 @@ fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_v
     const fim_samples *s = f->class->samples(f);
     const size_t p_a = fim_svec_size(f->d_a), p_g = fim_svec_size(f->d_g);
     if (s != NULL && s->n < p_a && s->n < p_g)
-        return gram_singular_values(s, budget, values, route);
+        return core_singular_values(f, budget, values, route);
     return packed_singular_values(f, budget, values, route);
 }

@@ -132,6 +132,11 @@ static const fim_samples *no_samples(const fim_fisher *f) {
     return NULL;
 }
 
+static struct core *no_core(const fim_fisher *f) {
+    (void)f;
+    return NULL;
+}
+
 static const fim_fisher_class stored_class = {
     .free = stored_free,
     .rearranged = stored_rearranged,
@@ -142,6 +147,7 @@ static const fim_fisher_class stored_class = {
     .norm2 = stored_norm2,
     .packed = stored_packed,
     .samples = no_samples,
+    .core = no_core,
 };
 
 // Packs the blocks of dense into Rs. A Fisher block is symmetric as a whole and in every d_g × d_g block,

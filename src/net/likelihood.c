@@ -41,6 +41,10 @@ static fim_status check_labels(const fim_data *data, size_t outputs) {
     return FIM_OK;
 }
 
+bool fim_likelihood_independent(fim_likelihood likelihood) {
+    return likelihood != FIM_CATEGORICAL;
+}
+
 fim_status fim_likelihood_check(fim_likelihood likelihood, const fim_data *data, size_t outputs) {
     if (likelihood == FIM_CATEGORICAL)
         return check_labels(data, outputs);

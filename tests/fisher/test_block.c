@@ -11,7 +11,7 @@ TestSuite(block, .init = setup);
 // One block in one form. N is below or above the packed sizes p_a and p_g, which decides the routes.
 typedef struct form {
     const char *name;
-    size_t n, d_a, d_g, columns; // 0 columns: packed
+    size_t n, d_a, d_g, columns; // or TEST_PACKED, TEST_DIAGONAL
     bool stored;
 } form;
 
@@ -22,6 +22,8 @@ static const form forms[] = {
     {"many samples of rows", 40, 4, 3, 3, false},
     {"few packed", 5, 4, 3, 0, false},
     {"many packed", 40, 4, 3, 0, false},
+    {"few diagonals", 3, 4, 3, TEST_DIAGONAL, false},
+    {"many diagonals", 40, 4, 3, TEST_DIAGONAL, false},
     {"one sample", 1, 3, 5, 2, false},
     {"one sample, packed", 1, 3, 5, 0, false},
     {"a single input", 9, 1, 4, 2, false},
@@ -186,15 +188,19 @@ Test(block, eigenvalues_are_those_of_the_dense_block) {
     FOR_ALL_FORMS(k, f, s, dense) {
         gsl_vector *got = NULL;
         char route[200] = "";
-        const size_t d = k->d_a * k->d_g, rows = k->n * (k->columns > 0 ? k->columns : 2);
-        const bool by_rows = !k->stored && k->columns > 0 && rows < d;
+        const bool diagonal = k->columns == TEST_DIAGONAL; // every output has a block of its own
+        const size_t d = k->d_a * k->d_g, rows = k->n * (diagonal ? k->d_g : k->columns);
+        const bool by_rows = !k->stored && k->columns != TEST_PACKED && rows < d;
         TEST_OK(fim_fisher_eigenvalues(f, SIZE_MAX, &got, route));
         plain_assert_decreasing(got, k->name);
         cr_assert(eq(sz, got->size, by_rows ? rows : d), "%s", k->name);
         cr_assert(epsilon_eq(dbl, plain_vector_difference(got, plain_eigenvalues(dense, NULL)), 0,
                              1e-13 * (1 + plain_norm(dense))),
                   "%s", k->name);
-        cr_assert(strstr(route, by_rows ? "Gram" : "dense") != NULL, "%s: %s", k->name, route);
+        cr_assert(strstr(route, diagonal  ? "independent"
+                                : by_rows ? "Gram"
+                                          : "dense") != NULL,
+                  "%s: %s", k->name, route);
         gram += by_rows;
         solver += !by_rows;
         // Below what it needs, it says so.
@@ -429,10 +435,10 @@ Test(block, unsound_samples_are_refused) {
     TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "at least one column");
     t = s;
     t.packed = packed.packed;
-    TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "either");
+    TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "one of g");
     t = s;
     t.g = NULL;
-    TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "either");
+    TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "one of g");
     t.packed = s.a;
     TEST_FAILS(fim_fisher_new(&t, &f), FIM_ERR_SHAPE, "packed G of the samples is (4, 4), expected (4, 6)");
     t = s;
@@ -464,4 +470,17 @@ Test(block, of_a_network_is_that_of_plain_loops) {
                 fim_fisher_free(f);
             }
         }
+}
+
+Test(block, expanded_diagonals_are_the_same_samples) {
+    fim_samples s = test_samples(6, 4, 3, TEST_DIAGONAL, 23),
+                packed = test_samples(6, 4, 3, TEST_DIAGONAL, 23);
+    TEST_OK(fim_samples_expand(&packed));
+    cr_assert(packed.diagonal == NULL && packed.packed != NULL);
+    TEST_OK(fim_samples_check(&packed));
+    for (size_t n = 0; n < s.n; n++)
+        cr_assert(eq(dbl, test_max_difference(plain_covariance(&packed, n), plain_covariance(&s, n)), 0));
+    TEST_OK(fim_samples_expand(&packed)); // nothing to do
+    fim_samples_clear(&s);
+    fim_samples_clear(&packed);
 }

@@ -70,7 +70,12 @@ Test(capture, samples_are_those_of_plain_loops) {
                     const size_t columns = samples[l].columns, d_g = samples[l].d_g;
                     cr_assert(columns <= d_g && columns * d_g <= fim_svec_size(d_g), "%s: %zu columns kept",
                               describe(&net, s, &specs[f], l), columns);
-                    packed += columns == 0;
+                    const bool independent =
+                        l + 1 == net.n_layers && k != FIM_CATEGORICAL && specs[f].kind == FIM_FISHER_EXACT;
+                    const bool kept = samples[l].diagonal != NULL;
+                    cr_assert(kept == independent, "%s: a diagonal is kept as such",
+                              describe(&net, s, &specs[f], l));
+                    packed += samples[l].packed != NULL;
                     rows += columns > 0;
                 }
             }
@@ -132,7 +137,10 @@ Test(plan, every_kind_of_hop_occurs_in_the_tests) {
             TEST_OK(
                 plan_capture(&net, layers, net.n_layers, columns, specs[f].kind == FIM_FISHER_EXACT, steps));
             for (size_t l = 0; l < top; l++) {
-                cr_assert(steps[l].needed && steps[l].from > l && steps[steps[l].from].waypoint);
+                const bool from_logits =
+                    steps[l].forward && steps[l].from == top && specs[f].kind == FIM_FISHER_EXACT;
+                cr_assert(steps[l].needed && steps[l].from > l);
+                cr_assert(from_logits || steps[steps[l].from].waypoint);
                 cr_assert(steps[l].columns == steps[steps[l].from].kept &&
                           steps[l].kept <= shapes[s].widths[l + 1]);
                 forward += steps[l].forward;
@@ -172,7 +180,9 @@ Test(plan, is_the_cheapest_chain_of_hops) {
                         span += 2.0 * (double)(shapes[s].widths[k + 1] * shapes[s].widths[k]);
                     const double d = (double)shapes[s].widths[l + 1], c = (double)r;
                     const double width = (double)shapes[s].widths[from + 1];
-                    flops += fmin(span * c, span * d + 2 * d * width * c) + (c > d ? 2 * c * d * d : 0);
+                    const double first = 2.0 * d * (double)shapes[s].widths[l + 2]; // free for unit tangents
+                    flops +=
+                        fmin(span * c, (span - first) * d + 2 * d * width * c) + (c > d ? 2 * c * d * d : 0);
                     r = r < shapes[s].widths[l + 1] ? r : shapes[s].widths[l + 1];
                     from = l;
                 }
