@@ -85,12 +85,18 @@ out:
 
 // With diagonal G_n the block falls apart: output j has (1/N) Σ_n G_n,jj a_n a_nᵀ, or the Gram matrix of the
 // weighted inputs where there are fewer samples than those.
-static fim_status diagonal_eigenvalues(const fim_samples *s, gsl_vector **values, char *route) {
+static fim_status diagonal_eigenvalues(const fim_samples *s, size_t budget, gsl_vector **values,
+                                       char *route) {
     const bool gram = s->n < s->d_a;
     const size_t size = gram ? s->n : s->d_a;
     gsl_matrix *weighted = NULL, *part = NULL;
     gsl_vector *found = NULL;
     fim_status status = FIM_OK;
+    const size_t numbers =
+        fim_size_add(fim_size_mul(s->n, s->d_a), fim_size_mul(size, fim_size_add(size, s->d_g)));
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(numbers, sizeof(double)),
+                             "the spectrum of independent outputs",
+                             "raise --memory, or take fewer samples with --samples"));
     FIM_TRY(fim_matrix_new(s->n, s->d_a, "weighted inputs", &weighted));
     FIM_TRY(fim_matrix_new(size, size, "the block of an output", &part));
     FIM_TRY(fim_vector_new(fim_size_mul(size, s->d_g), "eigenvalues", &found));
@@ -116,13 +122,38 @@ out:
     return status;
 }
 
+// The samples have fewer rows a_n ⊗ g_nc than there are parameters.
+static bool fewer_rows(const fim_fisher *f) {
+    const fim_samples *s = f->class->samples(f);
+    return s != NULL && s->g != NULL && s->n * s->columns < f->d_a * f->d_g;
+}
+
 fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route) {
     const fim_samples *s = f->class->samples(f);
     if (s != NULL && s->diagonal != NULL)
-        return diagonal_eigenvalues(s, values, route);
-    if (s != NULL && s->g != NULL && s->n * s->columns < f->d_a * f->d_g)
-        return gram_eigenvalues(s, budget, values, route);
-    return dense_eigenvalues(f, budget, values, route);
+        return diagonal_eigenvalues(s, budget, values, route);
+    return fewer_rows(f) ? gram_eigenvalues(s, budget, values, route)
+                         : dense_eigenvalues(f, budget, values, route);
+}
+
+fim_status fim_fisher_eigen_size(const fim_fisher *f, size_t *rows, bool *gram) {
+    const fim_samples *s = f->class->samples(f);
+    gsl_matrix *diagonal = NULL;
+    fim_status status = FIM_OK;
+    size_t count = 0;
+    if (fewer_rows(f)) {
+        count = s->n * s->columns;
+    } else if (s == NULL || s->diagonal == NULL) { // dense, where `compact` leaves the live ones
+        FIM_TRY(fim_matrix_new(f->d_a, f->d_g, "the diagonal of a Fisher block", &diagonal));
+        FIM_TRY(fim_fisher_diagonal(f, NULL, NULL, diagonal));
+        for (size_t i = 0; i < f->d_a * f->d_g; i++)
+            count += diagonal->data[i] != 0;
+    }
+    *rows = count;
+    *gram = fewer_rows(f);
+out:
+    gsl_matrix_free(diagonal);
+    return status;
 }
 
 // All singular values of Rs itself, to rounding.
