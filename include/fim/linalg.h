@@ -100,6 +100,7 @@ typedef enum fim_lanczos_order {
 typedef struct fim_lanczos_options {
     fim_lanczos_order order;
     double tolerance;    // relative residual: ‖M x − λ x‖ <= tolerance · max|λ|; 0 takes 1e-10
+    double negligible;   // a residual that is small enough whatever max|λ| is: the rounding of the products
     size_t max_products; // 0 takes 2000
     size_t basis;        // Krylov basis kept at most; 0 takes max(2k + 20, 40)
     size_t budget;       // bytes the basis may take, which then is smaller; 0: no limit

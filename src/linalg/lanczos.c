@@ -34,6 +34,7 @@ typedef struct workspace {
     gsl_vector *sorted;  // (basis)
     gsl_vector *locked;  // (k): the wanted values when the present search began
     size_t n_locked;
+    double negligible;   // of the options
     bool searching;      // some are locked, or the space was complete
     size_t search_begun; // products made by then
 } workspace;
@@ -51,7 +52,8 @@ static void workspace_clear(workspace *w) {
 
 static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, size_t basis,
                                  const fim_lanczos_options *options) {
-    *w = (workspace){.order = options->order, .n = map->rows, .basis = basis};
+    *w = (workspace){
+        .order = options->order, .n = map->rows, .basis = basis, .negligible = options->negligible};
     fim_status status = FIM_OK;
     FIM_TRY(krylov_init(&w->krylov, map, basis + 1, options->seed));
     FIM_TRY(fim_matrix_new(basis + 1, w->n, "the Lanczos basis", &w->q));
@@ -129,7 +131,7 @@ static bool settled(const workspace *w, size_t m, size_t k, double beta, double 
     double worst = 0;
     for (size_t i = 0; i < k && m >= k; i++)
         worst = fmax(worst, beta * fabs(gsl_matrix_get(w->y, i, m - 1)));
-    return m >= k && worst <= tolerance * largest(w, m);
+    return m >= k && worst <= fmax(tolerance * largest(w, m), w->negligible);
 }
 
 // The search for what the locked vectors left out is long enough to be believed.
@@ -246,7 +248,9 @@ fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *
             cblas_dcopy((int)n, w.q->data + i * w.q->tda, 1, vectors->data + i * vectors->tda, 1);
     }
     result.products = w.krylov.products;
-    result.converged = result.residual <= 2 * tolerance; // it carries the rounding of the last rotation
+    // The rounding of the last rotation comes on top.
+    result.converged =
+        result.residual <= 2 * tolerance || result.residual * largest(&w, last) <= 2 * options->negligible;
     if (info != NULL)
         *info = result;
     if (!result.converged)

@@ -283,6 +283,20 @@ Test(lanczos, too_few_products_are_an_ordinary_answer_with_the_best_so_far) {
     cr_assert(before > 0.9, "the leader is %g", before);
 }
 
+// The difference of equal maps is rounding, which is not even symmetric.
+Test(lanczos, a_negligible_residual_ends_the_iteration) {
+    gsl_matrix *m = test_random_matrix(80, 80, 17);
+    gsl_matrix_scale(m, 1e-15);
+    const fim_lanczos_options options = {.order = FIM_LANCZOS_MAGNITUDE, .seed = 17, .max_products = 200};
+    const found lost = run(m, 1, options);
+    cr_assert(lost.status == FIM_NOT_CONVERGED, "an asymmetric map converges");
+    fim_lanczos_options generous = options;
+    generous.negligible = 1e-13;
+    const found f = run(m, 1, generous);
+    cr_assert(f.status == FIM_OK && f.products < 10 && fabs(gsl_vector_get(f.values, 0)) < 1e-13,
+              "%zu products", f.products);
+}
+
 Test(lanczos, failure_of_the_map_is_handed_on) {
     const gsl_matrix *m = plain_random_symmetric(20, 14);
     const found whole = run(m, 2, (fim_lanczos_options){.seed = 14});
