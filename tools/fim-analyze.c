@@ -6,13 +6,23 @@
 #include "fim/report.h"
 #include "source.h"
 
-enum { OPTION_METRICS = 0x200, OPTION_FORMAT, OPTION_FACTORS, OPTION_TOLERANCE };
+enum { OPTION_METRICS = 0x200, OPTION_FORMAT, OPTION_FACTORS, OPTION_TOLERANCE, OPTION_SPECTRA };
+
+// Of all dense eigensolvers of a run, by default: about a minute on two cores.
+#define SPECTRA_FLOPS 4e12
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is compared:", 2},
     {"methods", 'M', "LIST", 0, "", 2}, // texts from the registries, by help_filter
     {"metrics", OPTION_METRICS, "LIST", 0, "", 2},
     {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-10)", 2},
+    {"spectra", OPTION_SPECTRA, "S", 0,
+     "full: all eigenvalues where memory allows; leading: the 50 largest where structure does not give all, "
+     "and "
+     "bounds from the exact norms; auto: full where the dense eigensolvers of the run take 4e12 flops at "
+     "most "
+     "(default: auto)",
+     2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
     {"format", OPTION_FORMAT, "F", 0, "Of the result on stdout: table, json or csv (default: table)", 3},
@@ -35,6 +45,7 @@ typedef struct settings {
     const char *methods, *metrics, *format, *output;
     bool factors;
     double tolerance;
+    fim_spectra spectra;
     char **files;
     size_t n_files;
 } settings;
@@ -56,8 +67,7 @@ static char *help_filter(int key, const char *text, void *input) {
         const fim_metric *list = fim_metric_list(&count);
         for (size_t i = 0; i < count; i++)
             fprintf(stream, "%s%s, ", list[i].name, list[i].spectral ? "*" : "");
-        fputs("or all; those with * take a dense eigensolver for sums of several terms (default: all)",
-              stream);
+        fputs("or all; those with * need spectra, see --spectra (default: all)", stream);
     }
     return fclose(stream) == 0 ? filled : NULL;
 }
@@ -92,6 +102,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
+    case OPTION_SPECTRA:
+        return cli_check(fim_context(fim_spectra_parse(argument, &s->spectra), "--spectra"));
     case 'o':
         s->output = argument;
         return 0;
@@ -144,13 +156,15 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     fim_data data = {0};
     fim_record report;
     char *place = NULL;
-    fim_study_options study = {.fisher = s->source.fisher,
-                               .layers = s->source.layers,
-                               .samples = s->source.samples,
-                               .seed = cli->seed,
-                               .budget = cli->memory,
-                               .factors = s->factors,
-                               .tolerance = s->tolerance};
+    fim_study_options study = {
+        .fisher = s->source.fisher,
+        .layers = s->source.layers,
+        .samples = s->source.samples,
+        .seed = cli->seed,
+        .budget = cli->memory,
+        .factors = s->factors,
+        .tolerance = s->tolerance,
+        .spectra = {.policy = s->spectra, .flops = SPECTRA_FLOPS / (double)s->n_files}};
     study.fisher.seed = cli->seed;
     fim_record_init(&report, "report");
     fim_status status = FIM_OK;
@@ -185,7 +199,11 @@ int main(int argc, char **argv) {
                                      .children = children,
                                      .help_filter = help_filter};
     fim_cli cli;
-    settings s = {.methods = "all", .metrics = "all", .format = "table", .source.fisher.draws = 1};
+    settings s = {.methods = "all",
+                  .metrics = "all",
+                  .format = "table",
+                  .source.fisher.draws = 1,
+                  .spectra = FIM_SPECTRA_AUTO};
     fim_status status = cli_start(&cli, "fim-analyze", &argp, &s, argc, argv);
     if (status == FIM_OK)
         status = work(&cli, &s, argc, argv);

@@ -104,7 +104,8 @@ fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense);
 // matrix of the rows a_n ⊗ g_nc when there are fewer rows than D, else by a dense eigensolver. FIM_ERR_BUDGET
 // when neither fits.
 fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
-// The rows of the matrix whose dense eigenvalues those are, and whether it is the Gram matrix.
+// The rows of the dense matrix whose eigenvalues those are, and whether it is the Gram matrix; 0 rows when
+// they come from structure.
 fim_status fim_fisher_eigen_size(const fim_fisher *f, size_t *rows, bool *gram);
 // All min(p_a, p_g, N) singular values of Rs that can be non-zero, decreasing, into a new vector.
 fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);

@@ -53,6 +53,8 @@ size_t fim_op_bytes(const fim_op *op);
 // a dense eigensolver on the joint range of the factors. FIM_ERR_BUDGET when that needs more than `budget`
 // bytes. `route` (>= 64 bytes) says how.
 fim_status fim_op_eigenvalues(const fim_op *op, size_t budget, gsl_vector *values, char *route);
+// The rows of the dense eigensolver that fim_op_eigenvalues takes; 0 where they come from structure.
+fim_status fim_op_eigen_size(const fim_op *op, size_t *rows);
 
 // ---- Looking inside, for reports: the factors by name ----
 

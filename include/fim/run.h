@@ -15,7 +15,9 @@
 //         layers             children by name, in the order of the network
 //           <name>           values d_a, d_g, parameters, samples, fisher_norm, fisher_trace, floor_1,
 //                            floor_2, ..., rank_1_percent; text "fisher"; curves "eigenvalues",
-//                            "kronecker_singular_values"
+//                            "kronecker_singular_values"; where only the leading eigenvalues are known, value
+//                            tail_norm and curves density_nodes, density_weights (the quadrature that makes
+//                            Σ w f(λ) of tr f(F) / D)
 //             <method>       one value per metric, build_seconds, bytes; for the iterative ones products,
 //                            residual, converged (1 or 0); curve "eigenvalues"; tables: the factors, when
 //                            asked for
@@ -25,7 +27,7 @@ typedef struct fim_study_options {
     const fim_method *methods;
     size_t n_methods;
     const fim_metric *const
-        *metrics; // those to evaluate; full spectra are computed and kept when one of them is spectral
+        *metrics; // those to evaluate; spectra are computed and kept when one of them is spectral
     size_t n_metrics;
     fim_fisher_spec fisher;
     const char *layers; // "0,3", or NULL for all
@@ -34,6 +36,10 @@ typedef struct fim_study_options {
     size_t budget;      // bytes
     bool factors;       // keep the factors of every approximation
     double tolerance;   // of the iterative methods; 0 for their default
+    // Of which spectra all eigenvalues are computed. With FIM_SPECTRA_AUTO, `flops` is allowed for the dense
+    // eigensolvers of all layers and methods together: those of a size are all done or none is, small ones
+    // first.
+    fim_spectra_options spectra;
 } fim_study_options;
 
 // Analyzes the network at the data; adds the checkpoint's record to `report`. `file` names it there.

@@ -1,9 +1,7 @@
-// The list of metrics, and what the metrics of a layer share.
-#include <math.h>
+// The list of metrics.
 #include <stdlib.h>
 #include <string.h>
 
-#include "fim/linalg.h"
 #include "metric.h"
 
 static const fim_metric list[] = {
@@ -53,88 +51,5 @@ fim_status fim_metric_parse_list(const char *text, const fim_metric ***out, size
             metrics[n++] = &list[i];
     *out = metrics;
     *count = n;
-    return FIM_OK;
-}
-
-fim_status fim_reference_new(const fim_fisher *f, size_t budget, uint64_t seed, fim_reference **out) {
-    fim_reference *self = NULL;
-    fim_status status = fim_alloc(1, sizeof *self, "a reference", &self);
-    if (status != FIM_OK)
-        return status;
-    *self = (fim_reference){.f = f, .budget = budget, .seed = seed, .spectral_norm = -1};
-    FIM_TRY(fim_fisher_norm2(f, &self->norm2));
-    FIM_TRY(fim_fisher_trace(f, &self->trace));
-    *out = self;
-    return FIM_OK;
-out:
-    free(self);
-    return status;
-}
-
-void fim_reference_free(fim_reference *reference) {
-    if (reference == NULL)
-        return;
-    gsl_vector_free(reference->eigenvalues);
-    free(reference);
-}
-
-double fim_reference_norm(const fim_reference *reference) {
-    return sqrt(fmax(reference->norm2, 0));
-}
-
-double fim_reference_trace(const fim_reference *reference) {
-    return reference->trace;
-}
-
-fim_status fim_reference_eigenvalues(fim_reference *reference, const gsl_vector **values,
-                                     const char **route) {
-    fim_status status = FIM_OK;
-    if (reference->eigenvalues == NULL)
-        status = fim_fisher_eigenvalues(reference->f, reference->budget, &reference->eigenvalues,
-                                        reference->route);
-    if (status != FIM_OK)
-        return status;
-    *values = reference->eigenvalues;
-    *route = reference->route;
-    return FIM_OK;
-}
-
-fim_status fim_candidate_new(fim_reference *reference, const fim_op *op, fim_candidate **out) {
-    if (fim_op_d_a(op) != fim_fisher_d_a(reference->f) || fim_op_d_g(op) != fim_fisher_d_g(reference->f))
-        return FIM_FAIL(FIM_ERR_SHAPE, "an operator on (%zu, %zu) is compared with a block on (%zu, %zu)",
-                        fim_op_d_a(op), fim_op_d_g(op), fim_fisher_d_a(reference->f),
-                        fim_fisher_d_g(reference->f));
-    fim_candidate *self = NULL;
-    fim_status status = fim_alloc(1, sizeof *self, "a candidate", &self);
-    if (status != FIM_OK)
-        return status;
-    *self = (fim_candidate){.reference = reference, .op = op};
-    *out = self;
-    return FIM_OK;
-}
-
-void fim_candidate_free(fim_candidate *candidate) {
-    if (candidate == NULL)
-        return;
-    gsl_vector_free(candidate->eigenvalues);
-    free(candidate);
-}
-
-fim_status fim_candidate_eigenvalues(fim_candidate *candidate, const gsl_vector **values,
-                                     const char **route) {
-    if (candidate->eigenvalues == NULL) {
-        gsl_vector *found = NULL;
-        const size_t d = fim_op_d_a(candidate->op) * fim_op_d_g(candidate->op);
-        fim_status status = fim_vector_new(d, "eigenvalues", &found);
-        if (status == FIM_OK)
-            status = fim_op_eigenvalues(candidate->op, candidate->reference->budget, found, candidate->route);
-        if (status != FIM_OK) {
-            gsl_vector_free(found);
-            return status;
-        }
-        candidate->eigenvalues = found;
-    }
-    *values = candidate->eigenvalues;
-    *route = candidate->route;
     return FIM_OK;
 }

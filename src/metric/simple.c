@@ -13,46 +13,47 @@ fim_status metric_trace_error(fim_candidate *candidate, double *value, char *rou
     return FIM_OK;
 }
 
-fim_status metric_spectrum_error(fim_candidate *candidate, double *value, char *route) {
-    const gsl_vector *exact, *approximate;
-    const char *route_exact, *route_approximate;
-    fim_status status = fim_reference_eigenvalues(candidate->reference, &exact, &route_exact);
-    if (status == FIM_OK)
-        status = fim_candidate_eigenvalues(candidate, &approximate, &route_approximate);
-    if (status != FIM_OK)
-        return status;
-    double difference2 = 0, norm2 = 0;
-    for (size_t i = 0; i < approximate->size; i++) {
-        // F is semidefinite: what its list leaves out is zero, and comes last.
-        const double lambda = i < exact->size ? gsl_vector_get(exact, i) : 0;
-        const double difference = lambda - gsl_vector_get(approximate, i);
-        difference2 += difference * difference;
-        norm2 += lambda * lambda;
-    }
-    if (!(norm2 > 0))
-        return FIM_FAIL(FIM_ERR_UNAVAILABLE, "the Fisher block is zero");
-    *value = sqrt(difference2 / norm2);
-    snprintf(route, 200, "F: %.90s; F̂: %.90s", route_exact, route_approximate);
-    return FIM_OK;
+// The lower end of F̂ where its spectrum is not complete.
+static fim_status smallest(const fim_candidate *candidate, double *value, char *route) {
+    gsl_vector *found = NULL;
+    fim_lanczos_info info = {0};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(1, "an eigenvalue", &found));
+    status = difference_eigenvalues(candidate->reference, NULL, candidate->op, 1, FIM_LANCZOS_SMALLEST, 1e-6,
+                                    found, &info);
+    if (status != FIM_OK && status != FIM_NOT_CONVERGED)
+        goto out;
+    *value = gsl_vector_get(found, 0);
+    sprintf(route, "%sLanczos, %zu products, residual %.1e of the largest",
+            status == FIM_OK ? "" : "upper bound, not converged: ", info.products, info.residual);
+    status = FIM_OK;
+out:
+    gsl_vector_free(found);
+    return status;
 }
 
 fim_status metric_min_eigenvalue(fim_candidate *candidate, double *value, char *route) {
-    const gsl_vector *values;
-    const char *how;
-    fim_status status = fim_candidate_eigenvalues(candidate, &values, &how);
+    const fim_spectrum *spectrum;
+    fim_status status = fim_candidate_spectrum(candidate, &spectrum);
     if (status != FIM_OK)
         return status;
-    *value = gsl_vector_get(values, values->size - 1);
-    snprintf(route, 200, "%s", how);
+    if (!spectrum->complete)
+        return smallest(candidate, value, route);
+    *value = gsl_vector_get(spectrum->values, spectrum->values->size - 1);
+    snprintf(route, 200, "%s", spectrum->route);
     return FIM_OK;
 }
 
 fim_status metric_negative_eigenvalues(fim_candidate *candidate, double *value, char *route) {
-    const gsl_vector *values;
-    const char *how;
-    fim_status status = fim_candidate_eigenvalues(candidate, &values, &how);
+    const fim_spectrum *spectrum;
+    fim_status status = fim_candidate_spectrum(candidate, &spectrum);
     if (status != FIM_OK)
         return status;
+    const gsl_vector *values = spectrum->values;
+    if (!spectrum->complete)
+        return FIM_FAIL(FIM_ERR_UNAVAILABLE,
+                        "only the leading %zu of %zu eigenvalues are known: --spectra full computes all",
+                        values->size, spectrum->size);
     const size_t d = values->size;
     const double largest = fmax(fabs(gsl_vector_get(values, 0)), fabs(gsl_vector_get(values, d - 1)));
     // Factors of iterative methods carry their residual, and with it semidefinite ones carry eigenvalues of
@@ -62,7 +63,7 @@ fim_status metric_negative_eigenvalues(fim_candidate *candidate, double *value, 
     while (count < d && gsl_vector_get(values, d - 1 - count) < -negligible)
         count++;
     *value = (double)count;
-    snprintf(route, 200, "%.150s; below %.1e", how, -negligible);
+    snprintf(route, 200, "%.150s; below %.1e", spectrum->route, -negligible);
     return FIM_OK;
 }
 

@@ -115,6 +115,12 @@ static fim_status basis_inner(const fim_op *op, const fim_form *f, double *out) 
     return status;
 }
 
+static fim_status basis_eigen_size(const fim_op *op, size_t *rows) {
+    (void)op;
+    *rows = 0;
+    return FIM_OK;
+}
+
 static fim_status basis_eigenvalues(const fim_op *op, size_t budget, gsl_vector *values, char *route) {
     (void)budget; // nothing is allocated
     gsl_vector_const_view lambda =
@@ -148,6 +154,7 @@ static const fim_op_class basis_class = {
     .norm2 = basis_norm2,
     .trace = basis_trace,
     .inner = basis_inner,
+    .eigen_size = basis_eigen_size,
     .eigenvalues = basis_eigenvalues,
     .visit = basis_visit,
 };

@@ -139,16 +139,20 @@ out:
 // every factor, and a dense eigensolver would pay for them with the cube. Returns how many.
 static size_t live_coordinates(size_t terms, gsl_matrix *const *m, size_t *index) {
     const double negligible = 1e-15;
+    const size_t n = m[0]->size1;
     size_t live = 0;
-    for (size_t i = 0; i < m[0]->size1; i++) {
-        bool alive = false;
-        for (size_t k = 0; k < terms && !alive; k++) {
+    for (size_t i = 0; i < n; i++)
+        index[i] = false;
+    for (size_t k = 0; k < terms; k++) {
+        const double norm = sqrt(inner(m[k], m[k]));
+        for (size_t i = 0; i < n; i++) {
             gsl_vector_const_view row = gsl_matrix_const_row(m[k], i);
-            alive = gsl_blas_dnrm2(&row.vector) > negligible * sqrt(inner(m[k], m[k]));
+            index[i] |= gsl_blas_dnrm2(&row.vector) > negligible * norm;
         }
-        if (alive)
-            index[live++] = i;
     }
+    for (size_t i = 0; i < n; i++)
+        if (index[i])
+            index[live++] = i;
     return live;
 }
 
@@ -210,6 +214,23 @@ out:
     return status;
 }
 
+static fim_status kronecker_eigen_size(const fim_op *op, size_t *rows) {
+    const kronecker *self = (const kronecker *)op;
+    size_t *index = NULL;
+    if (self->terms == 1) {
+        *rows = 0;
+        return FIM_OK;
+    }
+    fim_status status =
+        fim_alloc(op->d_a > op->d_g ? op->d_a : op->d_g, sizeof *index, "coordinates", &index);
+    if (status != FIM_OK)
+        return status;
+    *rows = live_coordinates(self->terms, self->a, index);
+    *rows *= live_coordinates(self->terms, self->g, index);
+    free(index);
+    return FIM_OK;
+}
+
 static fim_status kronecker_eigenvalues(const fim_op *op, size_t budget, gsl_vector *values, char *route) {
     const kronecker *self = (const kronecker *)op;
     return self->terms == 1 ? product_eigenvalues(self, values, route)
@@ -241,6 +262,7 @@ static const fim_op_class kronecker_class = {
     .norm2 = kronecker_norm2,
     .trace = kronecker_trace,
     .inner = kronecker_inner,
+    .eigen_size = kronecker_eigen_size,
     .eigenvalues = kronecker_eigenvalues,
     .visit = kronecker_visit,
 };

@@ -59,6 +59,10 @@ fim_status fim_op_eigenvalues(const fim_op *op, size_t budget, gsl_vector *value
     return op->class->eigenvalues(op, budget, values, route);
 }
 
+fim_status fim_op_eigen_size(const fim_op *op, size_t *rows) {
+    return op->class->eigen_size(op, rows);
+}
+
 fim_status fim_op_visit(const fim_op *op,
                         fim_status (*visit)(void *context, const char *name, const gsl_matrix *matrix),
                         void *context) {

@@ -13,6 +13,7 @@ typedef struct fim_op_class {
     fim_status (*norm2)(const fim_op *op, double *out);
     double (*trace)(const fim_op *op);
     fim_status (*inner)(const fim_op *op, const fim_form *f, double *out);
+    fim_status (*eigen_size)(const fim_op *op, size_t *rows);
     fim_status (*eigenvalues)(const fim_op *op, size_t budget, gsl_vector *values, char *route);
     fim_status (*visit)(const fim_op *op,
                         fim_status (*visit)(void *context, const char *name, const gsl_matrix *matrix),

@@ -93,6 +93,8 @@ fim_status fim_study_network(const fim_study_options *options, const char *file,
     fim_samples *samples = NULL;
     fim_fisher *f = NULL;
     fim_record *records = NULL;
+    study_solves solves = {0};
+    fim_study_options allotted = *options;
     char kind[32];
     fim_status status = FIM_OK;
     FIM_TRY(fim_study_subset(data, options->samples, options->seed, &subset));
@@ -100,13 +102,18 @@ fim_status fim_study_network(const fim_study_options *options, const char *file,
     FIM_TRY(fim_alloc(count, sizeof *samples, "samples", &samples));
     FIM_TRY(
         fim_fisher_capture(net, &subset, &options->fisher, layers, count, options->budget, monitor, samples));
+    FIM_TRY(study_solves_init(&solves, options, count));
+    for (size_t i = 0; i < count; i++)
+        study_solves_add(&solves, samples[i].d_a * samples[i].d_g,
+                         samples[i].g != NULL ? samples[i].n * samples[i].columns : SIZE_MAX);
+    study_solves_allot(&solves, &allotted);
     FIM_TRY(add_checkpoint(report, file, &records));
     for (size_t i = 0; i < count; i++) {
         char name[24];
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(fim_fisher_new(&samples[i], &f));
-        FIM_TRY(add_layer(options, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor, i, count,
-                          records));
+        FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor, i,
+                          count, records));
         fim_fisher_free(f);
         f = NULL;
         fim_samples_clear(&samples[i]);
@@ -118,6 +125,7 @@ out:
         fim_samples_clear(&samples[i]);
     free(samples);
     free(layers);
+    study_solves_clear(&solves);
     fim_data_clear(&subset);
     return fim_context(status, "%s", file);
 }
@@ -168,21 +176,32 @@ fim_status fim_study_blocks(const fim_study_options *options, const char *path, 
     size_t count = 0, chosen = 0, done = 0;
     bool *wanted = NULL;
     fim_record *records = NULL;
+    study_solves solves = {0};
+    fim_study_options allotted = *options;
     fim_status status = FIM_OK;
     FIM_TRY(fim_blocks_list(path, &names, &count));
     FIM_TRY(fim_alloc(count, sizeof *wanted, "layers", &wanted));
     FIM_TRY(choose_blocks(options->layers, names, count, wanted));
     for (size_t i = 0; i < count; i++)
         chosen += wanted[i];
+    FIM_TRY(study_solves_init(&solves, options, chosen));
+    for (size_t i = 0; i < count; i++)
+        if (wanted[i]) {
+            fim_blocks_about about;
+            FIM_TRY(fim_blocks_describe(path, names[i], &about));
+            study_solves_add(&solves, about.d_a * about.d_g, SIZE_MAX);
+        }
+    study_solves_allot(&solves, &allotted);
     FIM_TRY(add_checkpoint(report, path, &records));
     for (size_t i = 0; i < count; i++)
         if (wanted[i])
-            FIM_TRY(study_block(options, path, names[i], monitor, done++, chosen, records));
+            FIM_TRY(study_block(&allotted, path, names[i], monitor, done++, chosen, records));
     FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
 out:
     for (size_t i = 0; i < count; i++)
         free(names[i]);
     free(names);
     free(wanted);
+    study_solves_clear(&solves);
     return fim_context(status, "%s", path);
 }

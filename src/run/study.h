@@ -7,6 +7,21 @@
 // Steps of work in one layer, as progress counts them.
 size_t study_steps(const fim_study_options *options);
 
+// ---- What FIM_SPECTRA_AUTO allows a single eigensolver (study_solves.c) ----
+
+typedef struct study_solves {
+    size_t sums;  // methods that need an eigensolver: sums of Kronecker terms
+    size_t *rows; // of every eigensolver of the study
+    size_t count;
+} study_solves;
+
+fim_status study_solves_init(study_solves *s, const fim_study_options *options, size_t layers);
+void study_solves_clear(study_solves *s);
+// A layer's block and methods; the block has at most `rank` eigenvalues but zero.
+void study_solves_add(study_solves *s, size_t parameters, size_t rank);
+// Replaces options->spectra.flops, allowed for all, by what a single one may cost.
+void study_solves_allot(study_solves *s, fim_study_options *options);
+
 // Builds and measures every method on the block f; fills `record`, which has the layer's name. `fisher` names
 // its kind; the progress goes from `done` on, of `total` steps.
 fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,

@@ -1,4 +1,5 @@
 // One layer of a study: the block's own figures, then every approximation, built, timed and measured.
+#include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,13 @@ size_t study_steps(const fim_study_options *options) {
     return 2 + options->n_methods;
 }
 
+static bool wants_spectra(const fim_study_options *options) {
+    for (size_t i = 0; i < options->n_metrics; i++)
+        if (options->metrics[i]->spectral)
+            return true;
+    return false;
+}
+
 // True for the failures that leave a number out, and not the whole study.
 static bool is_answer(fim_status status) {
     return status == FIM_ERR_BUDGET || status == FIM_ERR_UNAVAILABLE || status == FIM_NOT_CONVERGED ||
@@ -26,13 +34,6 @@ static fim_status set_or_why(fim_record *record, const char *name, fim_status st
     if (status == FIM_OK)
         return fim_record_set(record, name, value, route);
     return is_answer(status) ? fim_record_set(record, name, NAN, fim_message()) : status;
-}
-
-static bool wants_spectra(const fim_study_options *options) {
-    for (size_t i = 0; i < options->n_metrics; i++)
-        if (options->metrics[i]->spectral)
-            return true;
-    return false;
 }
 
 static fim_status keep_curve(fim_record *record, const char *name, const gsl_vector *values,
@@ -69,6 +70,52 @@ out:
     return status;
 }
 
+// The quadrature of the spectral density of F as two curves, its nodes in decreasing order.
+static fim_status put_density(const fim_reference *reference, fim_record *record) {
+    enum { PROBES = 10, STEPS = 60 };
+    fim_density density = {0};
+    gsl_vector *nodes = NULL, *weights = NULL;
+    char note[200];
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_reference_density(reference, PROBES, STEPS, &density));
+    const size_t n = density.nodes->size1 * density.nodes->size2;
+    FIM_TRY(fim_vector_new(n, "the nodes of a density", &nodes));
+    FIM_TRY(fim_vector_new(n, "the weights of a density", &weights));
+    for (size_t i = 0; i < n; i++) { // both matrices are contiguous
+        gsl_vector_set(nodes, i, density.nodes->data[i]);
+        gsl_vector_set(weights, i, density.weights->data[i] / PROBES);
+    }
+    gsl_sort_vector2(nodes, weights);
+    gsl_vector_reverse(nodes);
+    gsl_vector_reverse(weights);
+    snprintf(note, sizeof note, "stochastic Lanczos quadrature, %d probes of %zu steps", PROBES,
+             density.nodes->size2);
+    gsl_vector *given = nodes;
+    nodes = NULL; // taken over in any case
+    FIM_TRY(fim_record_set_curve(record, "density_nodes", given, note));
+    given = weights;
+    weights = NULL;
+    FIM_TRY(fim_record_set_curve(record, "density_weights", given, note));
+out:
+    fim_density_clear(&density);
+    gsl_vector_free(nodes);
+    gsl_vector_free(weights);
+    return status;
+}
+
+// The eigenvalues of F; of an incomplete list also what it leaves out.
+static fim_status put_spectrum(const fim_reference *reference, const fim_spectrum *spectrum,
+                               fim_record *record) {
+    fim_status status = keep_curve(record, "eigenvalues", spectrum->values, spectrum->route);
+    if (status != FIM_OK || spectrum->complete)
+        return status;
+    FIM_TRY(fim_record_set(record, "tail_norm", spectrum->tail_norm,
+                           "norm of the eigenvalues that are left out, from the Frobenius norm"));
+    FIM_TRY(put_density(reference, record));
+out:
+    return status;
+}
+
 static fim_status put_block(const fim_study_options *options, const fim_fisher *f, const char *fisher,
                             fim_reference *reference, fim_record *record) {
     const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f);
@@ -90,11 +137,10 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
         FIM_TRY(set_or_why(record, "kronecker_singular_values", status, 0, route));
     }
     if (wants_spectra(options)) {
-        const gsl_vector *eigenvalues;
-        const char *how;
-        status = fim_reference_eigenvalues(reference, &eigenvalues, &how);
+        const fim_spectrum *spectrum = NULL;
+        status = fim_reference_spectrum(reference, &spectrum);
         if (status == FIM_OK)
-            FIM_TRY(keep_curve(record, "eigenvalues", eigenvalues, how));
+            FIM_TRY(put_spectrum(reference, spectrum, record));
         else
             FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
     } else {
@@ -155,11 +201,10 @@ static fim_status measure(const fim_study_options *options, fim_reference *refer
         FIM_TRY(set_or_why(record, options->metrics[i]->name, status, value, route));
     }
     if (wants_spectra(options)) {
-        const gsl_vector *eigenvalues;
-        const char *route;
-        status = fim_candidate_eigenvalues(candidate, &eigenvalues, &route);
+        const fim_spectrum *spectrum = NULL;
+        status = fim_candidate_spectrum(candidate, &spectrum);
         if (status == FIM_OK)
-            FIM_TRY(keep_curve(record, "eigenvalues", eigenvalues, route));
+            FIM_TRY(keep_curve(record, "eigenvalues", spectrum->values, spectrum->route));
         else
             FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
     }
@@ -204,7 +249,7 @@ fim_status study_layer(const fim_study_options *options, const fim_fisher *f, co
     fim_status status = FIM_OK;
     snprintf(what, sizeof what, "layer %.60s: the block and its spectra", record->name);
     FIM_TRY(fim_monitor_progress(monitor, what, (double)done, (double)total));
-    FIM_TRY(fim_reference_new(f, options->budget, options->seed, &reference));
+    FIM_TRY(fim_reference_new(f, &options->spectra, options->budget, options->seed, &reference));
     FIM_TRY(put_block(options, f, fisher, reference, record));
     done += 2;
     for (size_t i = 0; i < options->n_methods; i++) {

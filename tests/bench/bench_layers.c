@@ -117,7 +117,7 @@ static void bench_approximations(setting *s, double rate, bool spectra) {
     must(fim_metric_parse_list("frobenius_error,spectral_norm_error", &metrics, &n_metrics));
     assemble(s);
     must(fim_matrix_new(d_a * d_g, d_a * d_g, "a benchmark", &s->scratch));
-    must(fim_reference_new(s->f, SIZE_MAX, 1, &s->reference));
+    must(fim_reference_new(s->f, NULL, SIZE_MAX, 1, &s->reference));
     for (size_t i = 0; i < n_methods; i++) {
         char what[96];
         s->method = &methods[i];

@@ -287,19 +287,76 @@ Test(study, takes_what_was_asked_for_and_no_more) {
               fim_record_curve(kfac, "eigenvalues") == NULL);
 }
 
-Test(study, what_memory_forbids_is_missing_with_a_reason) {
-    study s = study_init("kfac,lanczos", "all");
-    s.options.layers = "0";
-    s.options.budget =
-        4000; // samples fit; 20 samples of 3 classes on 24 parameters need 24² numbers for spectra
+// Samples fit, but 24² numbers for all eigenvalues do not: the leading ones, and bounds.
+Test(study, what_memory_forbids_is_known_in_part) {
+    study s = study_init("kfac,lanczos", "all"), free = study_init("kfac,lanczos", "all");
+    s.options.layers = free.options.layers = "0";
+    s.options.budget = 4000;
     TEST_OK(fim_study_network(&s.options, "some.h5", &s.net, &s.data, NULL, &s.report));
+    TEST_OK(fim_study_network(&free.options, "some.h5", &s.net, &s.data, NULL, &free.report));
     const fim_record *layer = layer_of(&s, "0", "0"), *lanczos = fim_record_child(layer, "lanczos");
-    assert_missing(layer, "eigenvalues", "memory budget");
-    assert_missing(lanczos, "eigenvalues", "memory budget");
-    assert_missing(lanczos, "spectrum_error", "memory budget");
-    assert_missing(lanczos, "min_eigenvalue", "--memory");
+    const fim_record *whole = layer_of(&free, "0", "0"), *best = fim_record_child(whole, "lanczos");
+    const gsl_vector *some = curve(layer, "eigenvalues"), *all = curve(whole, "eigenvalues");
+    cr_assert(some->size > 1 && some->size < 12 && all->size == 24);
+    double tail = 0;
+    for (size_t i = 0; i < all->size; i++)
+        if (i < some->size)
+            cr_assert(epsilon_eq(dbl, gsl_vector_get(some, i), gsl_vector_get(all, i),
+                                 1e-8 * gsl_vector_get(all, 0)));
+        else
+            tail = hypot(tail, gsl_vector_get(all, i));
+    cr_assert(epsilon_eq(dbl, number(layer, "tail_norm"), tail, 1e-7 * gsl_vector_get(all, 0)));
+    cr_assert(strstr(fim_record_curve(layer, "eigenvalues")->note, "leading") != NULL);
+    cr_assert(fim_record_value(whole, "tail_norm") == NULL &&
+              fim_record_curve(whole, "density_nodes") == NULL);
+
+    const gsl_vector *nodes = curve(layer, "density_nodes"), *weights = curve(layer, "density_weights");
+    double total = 0, mean = 0;
+    for (size_t i = 0; i < nodes->size; i++) {
+        total += gsl_vector_get(weights, i);
+        mean += gsl_vector_get(weights, i) * gsl_vector_get(nodes, i);
+    }
+    cr_assert(epsilon_eq(dbl, total, 1, 1e-12));
+    cr_assert(fabs(24 * mean / number(layer, "fisher_trace") - 1) < 0.5, "a trace of %g", 24 * mean);
+
+    assert_missing(lanczos, "negative_eigenvalues", "--spectra full");
+    const fim_value *error = fim_record_value(lanczos, "spectrum_error");
+    cr_assert(strncmp(error->note, "upper bound", 11) == 0, "%s", error->note);
+    cr_assert(error->value >= number(best, "spectrum_error"));
+    cr_assert(epsilon_eq(dbl, number(lanczos, "min_eigenvalue"), number(best, "min_eigenvalue"),
+                         1e-6 * gsl_vector_get(all, 0)));
     cr_assert(number(lanczos, "frobenius_error") > 0 && number(lanczos, "spectral_norm_error") > 0);
     cr_assert(number(fim_record_child(layer, "kfac"), "min_eigenvalue") > -1, "from structure");
+}
+
+// All methods of a layer and all layers of one size are treated alike, small ones first.
+Test(study, an_allowance_of_flops_buys_the_small_spectra) {
+    static const size_t parameters[LAYERS] = {24, 15, 16}; // and 20 samples of 3 to 4 columns: never fewer
+    static const double cubes[] = {15. * 15 * 15, 16. * 16 * 16, 24. * 24 * 24};
+    for (size_t allowed = 0; allowed <= 3; allowed++) {
+        study s = study_init("kfac,kpsvd:3,lanczos", "all"); // two sums and the block: three solves a layer
+        double flops = 1;                                    // to spare
+        for (size_t i = 0; i < allowed; i++)
+            flops += 3 * 4.0 / 3 * cubes[i];
+        if (allowed < 3)
+            flops += 2.9 * 4.0 / 3 * cubes[allowed]; // not enough for the three of the next size
+        s.options.spectra = (fim_spectra_options){.policy = FIM_SPECTRA_AUTO, .flops = flops, .leading = 3};
+        TEST_OK(fim_study_network(&s.options, "some.h5", &s.net, &s.data, NULL, &s.report));
+        for (size_t l = 0; l < LAYERS; l++) {
+            char name[8];
+            snprintf(name, sizeof name, "%zu", l);
+            const fim_record *layer = layer_of(&s, "0", name);
+            const size_t rank = l == 1 ? 0 : l == 2 ? 1 : 2; // of the sizes
+            const bool full = rank < allowed;
+            cr_assert(eq(sz, curve(layer, "eigenvalues")->size, full ? parameters[l] : 3), "layer %zu of %zu",
+                      l, allowed);
+            cr_assert(eq(sz, curve(fim_record_child(layer, "lanczos"), "eigenvalues")->size,
+                         full ? parameters[l] : 3));
+            cr_assert(eq(sz, curve(fim_record_child(layer, "kpsvd:3"), "eigenvalues")->size,
+                         full ? parameters[l] : 3));
+            cr_assert(eq(sz, curve(fim_record_child(layer, "kfac"), "eigenvalues")->size, parameters[l]));
+        }
+    }
 }
 
 typedef struct seen {

@@ -1,0 +1,205 @@
+// What the metrics of a layer share: the block, the operator under comparison, and their spectra.
+//
+// A spectrum is complete where structure gives it, where a dense eigensolver is allowed (the policy of the
+// options) and where it fits into memory. Otherwise its leading part comes from the Lanczos process, and the
+// Frobenius norm and the trace tell exactly how much is left out.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metric.h"
+
+enum { LEADING_DEFAULT = 50, GRAM_ROWS = 1500 };
+
+fim_status fim_spectra_parse(const char *text, fim_spectra *out) {
+    static const char *const names[] = {"full", "leading", "auto"}; // in the order of the enum
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (fim_spectra)i;
+            return FIM_OK;
+        }
+    return FIM_FAIL(FIM_ERR_UNKNOWN, "unknown spectra '%s': full, leading or auto", text);
+}
+
+fim_status fim_reference_new(const fim_fisher *f, const fim_spectra_options *spectra, size_t budget,
+                             uint64_t seed, fim_reference **out) {
+    fim_reference *self = NULL;
+    fim_status status = fim_alloc(1, sizeof *self, "a reference", &self);
+    if (status != FIM_OK)
+        return status;
+    *self = (fim_reference){.f = f, .budget = budget, .seed = seed, .spectral_norm = -1};
+    if (spectra != NULL)
+        self->spectra = *spectra;
+    if (self->spectra.leading == 0)
+        self->spectra.leading = LEADING_DEFAULT;
+    FIM_TRY(fim_fisher_norm2(f, &self->norm2));
+    FIM_TRY(fim_fisher_trace(f, &self->trace));
+    *out = self;
+    return FIM_OK;
+out:
+    free(self);
+    return status;
+}
+
+void fim_reference_free(fim_reference *reference) {
+    if (reference == NULL)
+        return;
+    gsl_vector_free(reference->spectrum.values);
+    free(reference);
+}
+
+double fim_reference_norm(const fim_reference *reference) {
+    return sqrt(fmax(reference->norm2, 0));
+}
+
+double fim_reference_trace(const fim_reference *reference) {
+    return reference->trace;
+}
+
+// True when the policy allows all eigenvalues of a matrix of `rows` rows; none are needed where structure
+// gives them.
+static bool allowed(const fim_reference *reference, size_t rows, bool gram) {
+    const double n = (double)rows;
+    switch (reference->spectra.policy) {
+    case FIM_SPECTRA_LEADING:
+        return rows == 0 || (gram && rows <= GRAM_ROWS);
+    case FIM_SPECTRA_AUTO:
+        return 4.0 / 3 * n * n * n <= reference->spectra.flops;
+    default:
+        return true;
+    }
+}
+
+// The leading eigenvalues of F, or of op unless it is NULL, and the exact rest of norm² and trace.
+static fim_status leading(const fim_reference *reference, const fim_op *op, double norm2, double trace,
+                          fim_spectrum *out) {
+    const size_t d = fim_fisher_d_a(reference->f) * fim_fisher_d_g(reference->f);
+    const size_t vectors = difference_vectors(reference);
+    size_t k = reference->spectra.leading;
+    k = k < d ? k : d;
+    k = k < vectors / 2 ? k : vectors / 2; // with as many again for the basis to work with
+    if (k < 2 && k < d)
+        return fim_budget_check(0, fim_size_mul(4 * d, sizeof(double)), "the leading part of a spectrum",
+                                "raise --memory, or leave the spectral metrics out with --metrics");
+    fim_spectrum found = {.size = d, .complete = k == d};
+    fim_lanczos_info info = {0};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(k, "eigenvalues", &found.values));
+    status = difference_eigenvalues(reference, op == NULL ? reference->f : NULL, op, k, FIM_LANCZOS_LARGEST,
+                                    1e-8, found.values, &info);
+    if (status != FIM_OK && status != FIM_NOT_CONVERGED)
+        goto out;
+    for (size_t i = 0; i < k; i++) {
+        const double value = gsl_vector_get(found.values, i);
+        norm2 -= value * value;
+        trace -= value;
+        found.slack = hypot(found.slack, info.residual * fabs(gsl_vector_get(found.values, 0)));
+    }
+    found.tail_norm = found.complete ? 0 : sqrt(fmax(norm2, 0));
+    found.tail_trace = found.complete ? 0 : trace;
+    snprintf(found.route, sizeof found.route, "leading %zu of %zu by Lanczos, %zu products, residual %.0e%s",
+             k, d, info.products, info.residual, status == FIM_OK ? "" : " (not converged)");
+    *out = found;
+    return FIM_OK;
+out:
+    gsl_vector_free(found.values);
+    return status;
+}
+
+// A new spectrum of F: `size` values, the others being zero.
+static fim_status full_reference(const fim_reference *reference, fim_spectrum *out) {
+    fim_spectrum found = {.size = fim_fisher_d_a(reference->f) * fim_fisher_d_g(reference->f),
+                          .complete = true};
+    fim_status status = fim_fisher_eigenvalues(reference->f, reference->budget, &found.values, found.route);
+    if (status == FIM_OK)
+        *out = found;
+    return status;
+}
+
+fim_status fim_reference_spectrum(fim_reference *reference, const fim_spectrum **out) {
+    fim_status status = FIM_OK;
+    if (reference->spectrum.values == NULL) {
+        size_t rows;
+        bool gram;
+        status = fim_fisher_eigen_size(reference->f, &rows, &gram);
+        if (status != FIM_OK)
+            return status;
+        const bool full = allowed(reference, rows, gram);
+        if (full)
+            status = full_reference(reference, &reference->spectrum);
+        if (!full || status == FIM_ERR_BUDGET)
+            status = leading(reference, NULL, reference->norm2, reference->trace, &reference->spectrum);
+    }
+    if (status == FIM_OK)
+        *out = &reference->spectrum;
+    return status;
+}
+
+fim_status fim_reference_density(const fim_reference *reference, size_t probes, size_t steps,
+                                 fim_density *out) {
+    difference d = {0};
+    fim_status status = FIM_OK;
+    FIM_TRY(difference_init(&d, reference->f, NULL));
+    FIM_TRY(fim_density_new(&d.map, probes, steps, fim_seed_stream(reference->seed, 1), out));
+out:
+    difference_clear(&d);
+    return status;
+}
+
+// ---- The operator ----
+
+fim_status fim_candidate_new(fim_reference *reference, const fim_op *op, fim_candidate **out) {
+    if (fim_op_d_a(op) != fim_fisher_d_a(reference->f) || fim_op_d_g(op) != fim_fisher_d_g(reference->f))
+        return FIM_FAIL(FIM_ERR_SHAPE, "an operator on (%zu, %zu) is compared with a block on (%zu, %zu)",
+                        fim_op_d_a(op), fim_op_d_g(op), fim_fisher_d_a(reference->f),
+                        fim_fisher_d_g(reference->f));
+    fim_candidate *self = NULL;
+    fim_status status = fim_alloc(1, sizeof *self, "a candidate", &self);
+    if (status != FIM_OK)
+        return status;
+    *self = (fim_candidate){.reference = reference, .op = op, .frobenius2 = -1};
+    *out = self;
+    return FIM_OK;
+}
+
+void fim_candidate_free(fim_candidate *candidate) {
+    if (candidate == NULL)
+        return;
+    gsl_vector_free(candidate->spectrum.values);
+    free(candidate);
+}
+
+static fim_status full_candidate(const fim_candidate *candidate, fim_spectrum *out) {
+    fim_spectrum found = {.size = fim_op_d_a(candidate->op) * fim_op_d_g(candidate->op), .complete = true};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(found.size, "eigenvalues", &found.values));
+    FIM_TRY(fim_op_eigenvalues(candidate->op, candidate->reference->budget, found.values, found.route));
+    *out = found;
+    return FIM_OK;
+out:
+    gsl_vector_free(found.values);
+    return status;
+}
+
+fim_status fim_candidate_spectrum(fim_candidate *candidate, const fim_spectrum **out) {
+    fim_status status = FIM_OK;
+    if (candidate->spectrum.values == NULL) {
+        size_t rows;
+        double norm2;
+        status = fim_op_eigen_size(candidate->op, &rows);
+        if (status == FIM_OK)
+            status = fim_op_norm2(candidate->op, &norm2);
+        if (status != FIM_OK)
+            return status;
+        const bool full = allowed(candidate->reference, rows, false);
+        if (full)
+            status = full_candidate(candidate, &candidate->spectrum);
+        if (!full || status == FIM_ERR_BUDGET)
+            status = leading(candidate->reference, candidate->op, norm2, fim_op_trace(candidate->op),
+                             &candidate->spectrum);
+    }
+    if (status == FIM_OK)
+        *out = &candidate->spectrum;
+    return status;
+}
