@@ -83,6 +83,14 @@ size_t fim_fisher_samples(const fim_fisher *f); // N
 fim_status fim_fisher_rearranged(const fim_fisher *f, const gsl_matrix *v, gsl_matrix *u);
 // v (d_g, d_g) = R(F)ᵀ vec(U) = (1/N) Σ_n (a_nᵀ U a_n) G_n, U (d_a, d_a) symmetric.
 fim_status fim_fisher_rearranged_transposed(const fim_fisher *f, const gsl_matrix *u, gsl_matrix *v);
+// The k leading singular triplets of R(F) − Σ vec(a[i])vec(g[i])ᵀ, i < n_known, in symmetric packing: u (k,
+// p_a) and v (k, p_g) with one vector a row, sigma (k), as fim_gkl and with its statuses; k <= min(p_a, p_g,
+// N). Singular values below FIM_NEGLIGIBLE·‖F‖ are rounding. Only products with R(F) and its transpose are
+// used.
+fim_status fim_fisher_triplets(const fim_fisher *f, size_t n_known, gsl_matrix *const *a,
+                               gsl_matrix *const *g, size_t k, const fim_gkl_options *options, gsl_matrix *u,
+                               gsl_vector *sigma, gsl_matrix *v, fim_gkl_info *info);
+#define FIM_NEGLIGIBLE 1e-14
 // A = (1/N) Σ a_n a_nᵀ and G = (1/N) Σ G_n. FIM_ERR_UNAVAILABLE for a dense block without factors.
 fim_status fim_fisher_moments(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g);
 // lambda (d_a, d_g) = diagonal of F in the basis U_a ⊗ U_g, NULL for identities.
