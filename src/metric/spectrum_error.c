@@ -94,7 +94,6 @@ static void tail_interval(const tail *x, const tail *y, double *low, double *hig
 // The interval of ‖λ(F) − λ(F̂)‖, not yet relative.
 static fim_status interval(fim_candidate *candidate, const fim_spectrum *exact,
                            const fim_spectrum *approximate, double *low, double *high) {
-    const fim_reference *reference = candidate->reference;
     size_t k = exact->size;
     if (!exact->complete && exact->values->size < k)
         k = exact->values->size;
@@ -110,14 +109,19 @@ static fim_status interval(fim_candidate *candidate, const fim_spectrum *exact,
     *high = sqrt(top + *high) + slack;
     if (exact->complete && approximate->complete)
         return FIM_OK;
-    // What is left of the norms after subtracting the leading part carries their rounding.
-    *high = sqrt(*high * *high + 64 * DBL_EPSILON * (reference->norm2 + x.norm2 + y.norm2));
-    double frobenius2;
+    double norm2, frobenius2;
     const char *route;
-    fim_status status = candidate_frobenius2(candidate, &frobenius2, &route);
+    fim_status status = fim_op_norm2(candidate->op, &norm2);
     if (status == FIM_OK)
-        *high = fmax(fmin(*high, sqrt(frobenius2)), *low);
-    return status;
+        status = candidate_frobenius2(candidate, &frobenius2, &route);
+    if (status != FIM_OK)
+        return status;
+    // What is left of the norms after subtracting the leading part carries their rounding.
+    const double rounding = 64 * DBL_EPSILON * (candidate->reference->norm2 + norm2);
+    *low = sqrt(fmax(*low * *low - rounding, 0));
+    *high = sqrt(*high * *high + rounding);
+    *high = fmax(fmin(*high, sqrt(frobenius2)), *low);
+    return FIM_OK;
 }
 
 fim_status metric_spectrum_error(fim_candidate *candidate, double *value, char *route) {
