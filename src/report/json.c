@@ -19,6 +19,8 @@ static void put(builder *b, json_t *object, const char *key, const char *suffix,
     char name[300];
     snprintf(name, sizeof name, "%s%s", key, suffix);
     char *clean = utf8_copy(name);
+    if (clean == NULL)
+        json_decref(value);
     if (clean == NULL || json_object_set_new(object, clean, value) != 0)
         b->lost = true;
     free(clean);
