@@ -173,7 +173,7 @@ static fim_status walk_block(const fim_fisher *f) {
     fim_status status = FIM_OK;
     FIM_TRY(fim_method_parse_list("all,kpsvd:3", &methods, &n_methods));
     FIM_TRY(fim_metric_parse_list("all", &metrics, &n_metrics));
-    FIM_TRY(fim_reference_new(f, SIZE_MAX, 1, &reference));
+    FIM_TRY(fim_reference_new(f, NULL, SIZE_MAX, 1, &reference));
     FIM_TRY(fim_matrix_new(d, d, "a dense matrix", &dense));
     FIM_TRY(fim_fisher_kronecker_values(f, SIZE_MAX, &sigma, route));
     for (size_t k = 0; k < n_methods; k++) {
