@@ -141,6 +141,12 @@ static fim_status estimate(const remainder_map *r, size_t k, uint64_t seed, gsl_
     gsl_vector *sigma = NULL, *weights = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(core_factors(c, s));
+    // Repeated samples, or some without any gradient, leave fewer directions than samples.
+    if (c->s->size1 < k || c->s->size2 < k) {
+        status = FIM_FAIL(FIM_NOT_CONVERGED, "a core of (%zu, %zu) does not hold %zu triplets", c->s->size1,
+                          c->s->size2, k);
+        goto out;
+    }
     FIM_TRY(fim_matrix_new(c->s->size1, c->s->size2, "the core of a remainder", &m));
     FIM_TRY(fim_matrix_new(k, m->size1, "its singular vectors", &left));
     FIM_TRY(fim_matrix_new(k, m->size2, "its singular vectors", &right));
@@ -277,19 +283,21 @@ fim_status fim_fisher_triplets(const fim_fisher *f, size_t n_known, gsl_matrix *
     fim_gkl_options own = *options;
     FIM_TRY(fim_fisher_norm2(f, &norm2));
     own.negligible = FIM_NEGLIGIBLE * sqrt(norm2);
-    const bool few = core_pays(f, &r);
-    status = few ? triplets_core(&r, k, &own, u, sigma, v, info) : FIM_NOT_CONVERGED;
+    fim_gkl_info found = {0};
+    status = core_pays(f, &r) ? triplets_core(&r, k, &own, u, sigma, v, &found) : FIM_NOT_CONVERGED;
     if (status == FIM_NOT_CONVERGED) {
-        const size_t spent = few ? info->products : 0;
+        const size_t spent = found.products;
         FIM_TRY(fim_vector_new(r.p_g, "a starting vector", &start));
-        for (size_t i = 0; few && i < k; i++) { // clustered values: what was found is a good start
+        for (size_t i = 0; spent > 0 && i < k; i++) { // clustered values: what was found is a good start
             gsl_vector_const_view v_i = gsl_matrix_const_row(v, i);
             gsl_vector_add(start, &v_i.vector);
         }
-        own.start = few ? start->data : options->start;
-        status = triplets_krylov(&r, k, &own, u, sigma, v, info);
-        info->products += spent;
+        own.start = spent > 0 ? start->data : options->start;
+        status = triplets_krylov(&r, k, &own, u, sigma, v, &found);
+        found.products += spent;
     }
+    if (status == FIM_OK || status == FIM_NOT_CONVERGED)
+        *info = found;
 out:
     remainder_clear(&r);
     gsl_vector_free(start);
