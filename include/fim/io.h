@@ -76,8 +76,8 @@ fim_status fim_record_read(const char *path, const char *format, size_t budget, 
 
 // ---- Provenance ----
 
-// Adds to record: tool ("fim-analyze 0.1.0"), command_line, date (ISO 8601, UTC), machine (processor, cores,
-// system), blas, threads.
+// Adds to record: tool (its name and the library's version, "fim-analyze 0.1.0"), command_line, date (ISO
+// 8601, UTC), machine (processor, cores, system), blas, threads.
 fim_status fim_provenance_add(fim_record *record, const char *tool, int argc, char *const *argv);
 // Adds input_<k> = path and input_<k>_sha256 for the next free k; generated data ("curves:100:1") carries no
 // sum.

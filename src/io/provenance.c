@@ -67,7 +67,9 @@ fim_status fim_provenance_add(fim_record *record, const char *tool, int argc, ch
     struct tm utc;
     time_t now = time(NULL);
     fim_status status = FIM_OK;
-    FIM_TRY(fim_record_set_text(record, "tool", tool));
+    char version[80];
+    snprintf(version, sizeof version, "%s " FIM_VERSION, tool);
+    FIM_TRY(fim_record_set_text(record, "tool", version));
     FIM_TRY(join_arguments(argc, argv, &command));
     FIM_TRY(fim_record_set_text(record, "command_line", command));
     gmtime_r(&now, &utc);
