@@ -35,8 +35,9 @@ void difference_clear(difference *d) {
     d->product = NULL;
 }
 
-// The work for a single eigenvalue is always allowed: the approximations themselves take as much.
-enum { VECTORS_ALWAYS = 8 };
+// The memory for a single eigenvalue is always allowed: the approximations themselves take as much. One that
+// does not stand out from the others is a bound that better ends early.
+enum { VECTORS_ALWAYS = 8, PRODUCTS_SINGLE = 200, PRODUCTS_SEVERAL = 1000 };
 
 // A product with F takes two matrices (N, d_g), one with F̂ two of the size of the parameters, and their
 // difference one.
@@ -59,7 +60,7 @@ fim_status difference_eigenvalues(const fim_reference *reference, const fim_fish
     const fim_lanczos_options options = {.order = order,
                                          .tolerance = tolerance,
                                          .negligible = 1e-13 * sqrt(fmax(reference->norm2, 0)),
-                                         .max_products = 1000,
+                                         .max_products = k > 1 ? PRODUCTS_SEVERAL : PRODUCTS_SINGLE,
                                          .budget =
                                              fim_size_mul(vectors, fim_size_mul(d.map.rows, sizeof(double))),
                                          .seed = reference->seed};

@@ -19,7 +19,7 @@ static fim_status smallest(const fim_candidate *candidate, double *value, char *
     fim_lanczos_info info = {0};
     fim_status status = FIM_OK;
     FIM_TRY(fim_vector_new(1, "an eigenvalue", &found));
-    status = difference_eigenvalues(candidate->reference, NULL, candidate->op, 1, FIM_LANCZOS_SMALLEST, 1e-6,
+    status = difference_eigenvalues(candidate->reference, NULL, candidate->op, 1, FIM_LANCZOS_SMALLEST, 1e-9,
                                     found, &info);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;

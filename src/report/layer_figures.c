@@ -1,5 +1,6 @@
 // The figures of a layer: the errors of its approximations as bars, the spectra of the block and of the
-// approximations, and the Kronecker spectrum with the error it leaves to R terms.
+// approximations, where not all eigenvalues are known their density, and the Kronecker spectrum with the
+// error it leaves to R terms.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,64 @@ out:
     return status;
 }
 
+// ---- Spectral density ----
+
+// How many eigenvalues exceed λ, D Σ w over the nodes above it, beside the leading ones themselves: on these
+// axes no width of a kernel or a bin has to be chosen. A quadrature resolves down to some share of the
+// largest eigenvalue, and counts all that are smaller at its last node.
+static fim_status density(const layer_row *row, const char *prefix, figure_list *list) {
+    const fim_curve *nodes = fim_record_curve(row->layer, "density_nodes");
+    const fim_curve *weights = fim_record_curve(row->layer, "density_weights");
+    const fim_curve *leading = fim_record_curve(row->layer, "eigenvalues");
+    const double parameters = value_or_nan(row->layer, "parameters");
+    fim_status status = FIM_OK;
+    draft d = {0};
+    if (nodes == NULL || weights == NULL || weights->values->size != nodes->values->size || leading == NULL ||
+        leading->values->size == 0 || !(gsl_vector_get(leading->values, 0) > 0) || !(parameters >= 1))
+        return FIM_OK;
+    FIM_TRY(draft_open(&d));
+    put_names(&d, row, prefix, "density", "spectral density of F");
+    FILE *data = d.data.stream, *script = d.script.stream;
+
+    const double largest = gsl_vector_get(leading->values, 0), rounding = 1e-10 * largest;
+    double above = 0, smallest = largest;
+    fputs("# lambda eigenvalues_above_it_by_quadrature\n", data);
+    for (size_t i = 0; i < nodes->values->size; i++) { // in decreasing order
+        const double node = gsl_vector_get(nodes->values, i);
+        if (!(node > rounding))
+            continue;
+        above += parameters * gsl_vector_get(weights->values, i);
+        smallest = node < smallest ? node : smallest;
+        put_number(data, node);
+        put_number(data, above);
+        putc('\n', data);
+    }
+    fputs("\n\n# lambda_i i\n", data);
+    for (size_t i = 0; i < leading->values->size; i++) {
+        put_number(data, gsl_vector_get(leading->values, i));
+        fprintf(data, " %zu\n", i + 1);
+    }
+
+    fputs("set logscale xy\n"
+          "set format x '10^{%T}'\nset format y '10^{%T}'\nunset mxtics\nunset mytics\n"
+          "set xlabel 'λ'\nset ylabel 'eigenvalues above λ'\n"
+          "set tmargin 6\n",
+          script);
+    fprintf(script,
+            "set xrange [%.3g:%.3g]\nset yrange [0.5:%.17g]\n"
+            "set label 'those too small to be told apart stand at the left end' at graph 0.03, 0.06 "
+            "font ',10' textcolor rgb '#222222'\n"
+            "plot data index 0 using 1:($2 >= 0.5 ? $2 : NaN) with steps lw 1.8 lc rgb '#0072b2' "
+            "title 'quadrature', \\\n"
+            "     data index 1 using 1:2 with points pt 7 ps 0.5 lc rgb '#000000' "
+            "title 'the leading %zu'\n",
+            smallest / 2, largest * 2, 2 * parameters, leading->values->size);
+    FIM_TRY(draft_close(&d, 760, 460, list));
+out:
+    draft_discard(&d);
+    return status;
+}
+
 // ---- Kronecker spectrum ----
 
 static fim_status kronecker(const layer_row *row, const char *prefix, figure_list *list) {
@@ -258,6 +317,7 @@ fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_lis
     fim_status status = FIM_OK;
     FIM_TRY(errors(row, prefix, list));
     FIM_TRY(spectra(row, prefix, list));
+    FIM_TRY(density(row, prefix, list));
     FIM_TRY(kronecker(row, prefix, list));
 out:
     return status;

@@ -50,8 +50,8 @@ double value_or_nan(const fim_record *record, const char *name);
 const char *text_or_empty(const fim_record *record, const char *name);
 
 typedef struct grid_cell {
-    char text[32]; // "0.7773", "≥0.7773" for a lower bound, "-" for what was not computed, "" for what does
-                   // not apply
+    char text[32]; // "0.7773", "≥0.7773" and "≤0.7773" for bounds, "-" for what was not computed, "" for what
+                   // does not apply
     bool best;
     size_t why; // number of the footnote from 1; 0: none
 } grid_cell;

@@ -124,7 +124,9 @@ fim_status grid_fill(const fim_record *layer, grid *out) {
             if (v != NULL && !isnan(v->value)) {
                 char number[24];
                 snprintf(cell->text, sizeof cell->text, "%s%s",
-                         strncmp(v->note, "lower bound", 11) == 0 ? "≥" : "",
+                         strncmp(v->note, "lower bound", 11) == 0   ? "≥"
+                         : strncmp(v->note, "upper bound", 11) == 0 ? "≤"
+                                                                    : "",
                          format_number(v->name, v->value, number));
             } else if (v != NULL) {
                 memcpy(cell->text, "-", 2);

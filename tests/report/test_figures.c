@@ -176,6 +176,46 @@ Test(figures, data_hold_the_numbers_of_the_record) {
     fim_record_clear(&report);
 }
 
+// The number of eigenvalues above each node, and the leading ones beside it; nodes of rounding are left out.
+Test(figures, a_density_is_drawn_where_eigenvalues_are_missing) {
+    static const double nodes[] = {5, 3, 1e-3, 1e-15, -1e-15}, weights[] = {1e-3, 4e-3, 0.195, 0.3, 0.5};
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 1);
+    fim_record *layer = &report.children[0].children[0].children[0].children[0];
+    gsl_vector *x = gsl_vector_alloc(5), *w = gsl_vector_alloc(5);
+    for (size_t i = 0; i < 5; i++) {
+        gsl_vector_set(x, i, nodes[i]);
+        gsl_vector_set(w, i, weights[i]);
+    }
+    sample_must(fim_record_set_curve(layer, "density_nodes", x, NULL));
+    sample_must(fim_record_set_curve(layer, "density_weights", w, NULL));
+    if (have_gnuplot())
+        cr_assert(eq(int, fim_report_plot(&report, "t", folder, NULL), FIM_OK), "%s", fim_message());
+    else
+        plot_without_gnuplot(&report, folder);
+    cr_assert(exists(folder, "layer-out=3C=26=3E-density", ".gp") == false, "only where there is one");
+    char *data = read_text(folder, "layer-4-density.dat"), *line = strchr(data, '\n') + 1;
+    double above = 0, got[2];
+    for (size_t i = 0; i < 3; i++, line = strchr(line, '\n') + 1) {
+        above += 31 * 250 * weights[i];
+        cr_assert(eq(int, sscanf(line, "%lf %lf", &got[0], &got[1]), 2), "%s", line);
+        cr_assert(got[0] == nodes[i] && fabs(got[1] - above) < 1e-9 * above, "%s", line);
+    }
+    const gsl_vector *leading = fim_record_curve(layer, "eigenvalues")->values;
+    line = strstr(line, "# lambda_i");
+    cr_assert(line != NULL);
+    line = strchr(line, '\n') + 1;
+    for (size_t i = 0; i < leading->size; i++, line = strchr(line, '\n') + 1) {
+        cr_assert(eq(int, sscanf(line, "%lf %lf", &got[0], &got[1]), 2), "%s", line);
+        cr_assert(got[0] == gsl_vector_get(leading, i) && got[1] == (double)(i + 1), "%s", line);
+    }
+    cr_assert(line[0] == '\0');
+    free(data);
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
 Test(figures, gnuplot_takes_hostile_names) {
     if (!have_gnuplot())
         return;

@@ -126,15 +126,19 @@ Test(table, lines_are_aligned_and_end_clean) {
     free(table);
 }
 
-Test(table, a_lower_bound_is_shown_as_one) {
+Test(table, a_bound_is_shown_as_one) {
     fim_record report;
     char *table = NULL;
     sample_report(&report, 1);
     fim_record *layer = &report.children[0].children[0].children[0].children[0];
     sample_must(fim_record_set(&layer->children[1], "frobenius_error", 0.5, "lower bound, not converged"));
+    sample_must(fim_record_set(&layer->children[2], "spectrum_error", 0.25, "upper bound, at least 0.1"));
     cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
     char *line = find_line(table, "layer 4:", "kfac");
     cr_assert(strstr(line, " ≥0.5000 ") != NULL, "%s", line);
+    free(line);
+    line = find_line(table, "layer 4:", "tkfac");
+    cr_assert(strstr(line, " ≤0.2500 ") != NULL, "%s", line);
     free(line);
     free(table);
     fim_record_clear(&report);
