@@ -100,6 +100,10 @@ fim_status fim_fisher_diagonal(const fim_fisher *f, const gsl_matrix *u_a, const
 fim_status fim_fisher_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y);
 fim_status fim_fisher_norm2(const fim_fisher *f, double *out); // ‖F‖²_F
 fim_status fim_fisher_trace(const fim_fisher *f, double *out);
+// ⟨F_x, F_y⟩ of two blocks of one layer, neither of which is formed; FIM_ERR_SHAPE when d_a or d_g differ.
+fim_status fim_fisher_inner(const fim_fisher *x, const fim_fisher *y, double *out);
+// ‖(1/N) Σ_n w[n] (a_n a_nᵀ) ⊗ G_n‖²_F, weights of either sign. FIM_ERR_UNAVAILABLE for a stored block.
+fim_status fim_fisher_weighted_norm2(const fim_fisher *f, const double *w, double *out);
 // The form through which fim_op_inner sees F; valid as long as f.
 fim_form fim_fisher_form(const fim_fisher *f);
 

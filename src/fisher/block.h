@@ -36,6 +36,9 @@ fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares);
 // packed (count, d(d+1)/2) = Σ_c svec(rows_nc rows_ncᵀ) of the samples first .. first + count.
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed);
+// gram (n, m) = Σ_cd (x_nc · y_md)², all pairs of n samples of x and m of y; scratch takes their products.
+void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, size_t columns_y,
+                    gsl_matrix *scratch, gsl_matrix *gram);
 // gram (n, n), gram[n, m] = Σ_cd (rows_nc · rows_md)², the inner products ⟨G_n, G_m⟩.
 fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram);
 

@@ -93,8 +93,24 @@ void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t coun
     }
 }
 
-// The lower triangle by tiles of samples, then mirrored; a tile is one product of rows, squared and summed
-// over columns.
+// One product of rows, squared and summed over columns.
+void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, size_t columns_y,
+                    gsl_matrix *scratch, gsl_matrix *gram) {
+    gsl_matrix_view t = gsl_matrix_submatrix(scratch, 0, 0, x->size1, y->size1);
+    gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, x, y, 0, &t.matrix);
+    for (size_t r = 0; r < gram->size1; r++)
+        for (size_t s = 0; s < gram->size2; s++) {
+            double sum = 0;
+            for (size_t c = 0; c < columns_x; c++)
+                for (size_t d = 0; d < columns_y; d++) {
+                    const double entry = gsl_matrix_get(&t.matrix, r * columns_x + c, s * columns_y + d);
+                    sum += entry * entry;
+                }
+            gsl_matrix_set(gram, r, s, sum);
+        }
+}
+
+// The lower triangle by tiles of samples, then mirrored.
 fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
     const size_t n = gram->size1;
     size_t tile = 512 / columns;
@@ -110,20 +126,12 @@ fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
                 gsl_matrix_const_submatrix(rows, i * columns, 0, rows_i * columns, rows->size2);
             gsl_matrix_const_view y =
                 gsl_matrix_const_submatrix(rows, j * columns, 0, rows_j * columns, rows->size2);
-            gsl_matrix_view t = gsl_matrix_submatrix(scratch, 0, 0, rows_i * columns, rows_j * columns);
-            gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, &x.matrix, &y.matrix, 0, &t.matrix);
-            for (size_t r = 0; r < rows_i; r++)
-                for (size_t s = 0; s < rows_j; s++) {
-                    double sum = 0;
-                    for (size_t c = 0; c < columns; c++)
-                        for (size_t d = 0; d < columns; d++) {
-                            const double entry = gsl_matrix_get(&t.matrix, r * columns + c, s * columns + d);
-                            sum += entry * entry;
-                        }
-                    gsl_matrix_set(gram, i + r, j + s, sum);
-                    gsl_matrix_set(gram, j + s, i + r, sum);
-                }
+            gsl_matrix_view part = gsl_matrix_submatrix(gram, i, j, rows_i, rows_j);
+            rows_gram_tile(&x.matrix, columns, &y.matrix, columns, scratch, &part.matrix);
         }
+    for (size_t r = 0; r < n; r++)
+        for (size_t s = 0; s < r; s++)
+            gsl_matrix_set(gram, s, r, gsl_matrix_get(gram, r, s));
     gsl_matrix_free(scratch);
     return FIM_OK;
 }
