@@ -10,15 +10,16 @@ tools/install-packages.sh --tests || { echo "0 passed, 1 failed"; exit 1; }
 
 passed=0 failed=0 skipped=0
 
-# One check of our own: its name, then the command.
+# One check of our own: its name, then the command, whose output is shown when it fails.
 check() {
-    local name=$1
+    local name=$1 log
     shift
-    if "$@"; then
+    if log=$("$@" 2>&1); then
         passed=$((passed + 1))
         echo "ok: $name"
     else
         failed=$((failed + 1))
+        printf '%s\n' "$log" | tail -n 60
         echo "FAILED: $name"
     fi
 }
