@@ -254,7 +254,7 @@ static fim_status walk_study(void) {
     fim_record_init(&again, "");
     fim_status status = FIM_OK;
     FIM_TRY(make(FIM_BERNOULLI, &net, &data));
-    FIM_TRY(fim_method_parse_list("ekfac,lanczos", &methods, &options.n_methods));
+    FIM_TRY(fim_method_parse_list("kfac,ekfac,lanczos", &methods, &options.n_methods));
     FIM_TRY(fim_metric_parse_list("frobenius_error,min_eigenvalue", &metrics, &options.n_metrics));
     options.methods = methods;
     options.metrics = metrics;

@@ -21,6 +21,19 @@
 //             <method>       one value per metric, build_seconds, bytes; for the iterative ones products,
 //                            residual, converged (1 or 0); curve "eigenvalues"; tables: the factors, when
 //                            asked for
+// Where KFAC's error is, when kfac is among the methods, as values of the layer. Relative to ‖F‖:
+//   decomposition_error_kfac    ‖F − A ⊗ G‖
+//   decomposition_error_scaled  that of the best multiple of A ⊗ G
+//   decomposition_error_ekfac   that of the best diagonal in the eigenbasis of A ⊗ G
+//   decomposition_error_tekfac  that of the best diagonal in the eigenbasis of TKFAC's factors
+// and relative to ‖F‖², none of them negative:
+//   decomposition_part_scale        kfac² − scaled²
+//   decomposition_part_eigenvalues  scaled² − ekfac²
+//   decomposition_part_eigenbasis   ekfac²;  scale + eigenvalues + eigenbasis = kfac²
+//   decomposition_part_factors      scaled² − floor_1²
+//   decomposition_part_rank         floor_1²;  scale + factors + rank = kfac²
+// Errors below 4e-7 are lost in the rounding of ‖F‖²: upper bounds then, as their notes say.
+//
 // What was not computed is a value NAN whose note says why, a curve too (a value of the curve's name).
 
 typedef struct fim_study_options {

@@ -22,6 +22,13 @@ void study_solves_add(study_solves *s, size_t parameters, size_t rank);
 // Replaces options->spectra.flops, allowed for all, by what a single one may cost.
 void study_solves_allot(study_solves *s, fim_study_options *options);
 
+// ---- Where KFAC's error is (decomposition.c) ----
+
+// The values decomposition_* of a layer, when kfac is among the methods. `norm` is ‖F‖; `record` holds the
+// floors of the Kronecker spectrum already.
+fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
+                               fim_record *record);
+
 // Builds and measures every method on the block f; fills `record`, which has the layer's name. `fisher` names
 // its kind; the progress goes from `done` on, of `total` steps.
 fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,

@@ -445,6 +445,8 @@ static void assert_same(const fim_record *want, const fim_record *got, double to
                         const char *missing) {
     for (size_t i = 0; i < want->n_values; i++) {
         const fim_value *value = &want->values[i];
+        if (strncmp(value->name, "decomposition_", 14) == 0) // test_decomposition.c looks at these
+            continue;
         if (strcmp(value->name, "build_seconds") == 0 || strcmp(value->name, "products") == 0 ||
             strcmp(value->name, "residual") == 0 ||
             (missing != NULL && strcmp(value->name, "converged") == 0))
