@@ -6,7 +6,14 @@
 #include "fim/report.h"
 #include "source.h"
 
-enum { OPTION_METRICS = 0x200, OPTION_FORMAT, OPTION_FACTORS, OPTION_TOLERANCE, OPTION_SPECTRA };
+enum {
+    OPTION_METRICS = 0x200,
+    OPTION_FORMAT,
+    OPTION_FACTORS,
+    OPTION_TOLERANCE,
+    OPTION_SPECTRA,
+    OPTION_SAMPLING
+};
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
 #define SPECTRA_FLOPS 4e12
@@ -22,6 +29,11 @@ static const struct argp_option options[] = {
      "bounds from the exact norms; auto: full where the dense eigensolvers of the run take 4e12 flops at "
      "most "
      "(default: auto)",
+     2},
+    {"sampling-error", OPTION_SAMPLING, NULL, 0,
+     "Also how far an mc or empirical Fisher is from the exact one at the same samples, and two halves of "
+     "the "
+     "samples from each other",
      2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
@@ -43,7 +55,7 @@ static const char doc[] =
 typedef struct settings {
     fim_source source;
     const char *methods, *metrics, *format, *output;
-    bool factors;
+    bool factors, sampling_error;
     double tolerance;
     fim_spectra spectra;
     char **files;
@@ -99,6 +111,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_FACTORS:
         s->factors = true;
+        return 0;
+    case OPTION_SAMPLING:
+        s->sampling_error = true;
         return 0;
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
@@ -163,6 +178,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
         .seed = cli->seed,
         .budget = cli->memory,
         .factors = s->factors,
+        .sampling_error = s->sampling_error,
         .tolerance = s->tolerance,
         .spectra = {.policy = s->spectra, .flops = SPECTRA_FLOPS / (double)s->n_files}};
     study.fisher.seed = cli->seed;

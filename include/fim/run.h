@@ -34,6 +34,13 @@
 //   decomposition_part_rank         floor_1²;  scale + factors + rank = kfac²
 // Errors below 4e-7 are lost in the rounding of ‖F‖²: upper bounds then, as their notes say.
 //
+// With options->sampling_error, as values of the layer:
+//   sampling_error  ‖F − F_exact‖_F / ‖F_exact‖_F at the same inputs: what drawing labels, or taking those of
+//                   the data, does to F; 0 for the exact Fisher
+//   half_error      ‖F_1 − F_2‖_F / ‖F‖_F of two random halves of the samples: on average twice the error
+//   that
+//                   so many samples leave in F
+//
 // What was not computed is a value NAN whose note says why, a curve too (a value of the curve's name).
 
 typedef struct fim_study_options {
@@ -43,12 +50,13 @@ typedef struct fim_study_options {
         *metrics; // those to evaluate; spectra are computed and kept when one of them is spectral
     size_t n_metrics;
     fim_fisher_spec fisher;
-    const char *layers; // "0,3", or NULL for all
-    size_t samples;     // subset drawn from the data; 0 for 512 or all there are
-    uint64_t seed;      // of the subset and the starting vectors
-    size_t budget;      // bytes
-    bool factors;       // keep the factors of every approximation
-    double tolerance;   // of the iterative methods; 0 for their default
+    const char *layers;  // "0,3", or NULL for all
+    size_t samples;      // subset drawn from the data; 0 for 512 or all there are
+    uint64_t seed;       // of the subset and the starting vectors
+    size_t budget;       // bytes
+    bool factors;        // keep the factors of every approximation
+    double tolerance;    // of the iterative methods; 0 for their default
+    bool sampling_error; // the layers' sampling_error and half_error too
     // Of which spectra all eigenvalues are computed. With FIM_SPECTRA_AUTO, `flops` is allowed for the dense
     // eigensolvers of all layers and methods together: those of a size are all done or none is, small ones
     // first.

@@ -165,6 +165,15 @@ static void put_value(FILE *stream, const char *before, const fim_record *record
     fprintf(stream, "%s%s", before, isnan(value) ? "?" : format_number(name, value, number));
 }
 
+// What the samples leave in doubt, where it was asked for.
+static void put_doubts(FILE *stream, const fim_record *layer, const char *line_end) {
+    if (fim_record_value(layer, "half_error") == NULL)
+        return;
+    put_value(stream, "sampling: ‖F − F_exact‖ / ‖F_exact‖ = ", layer, "sampling_error");
+    put_value(stream, ", of two halves of the samples ‖F₁ − F₂‖ / ‖F‖ = ", layer, "half_error");
+    fputs(line_end, stream);
+}
+
 void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, const char *),
                      const char *line_end) {
     put_value(stream, "", layer, "d_a");
@@ -176,6 +185,7 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
     put_value(stream, ", ‖F‖ = ", layer, "fisher_norm");
     put_value(stream, ", tr F = ", layer, "fisher_trace");
     fputs(line_end, stream);
+    put_doubts(stream, layer, line_end);
 
     const char *lead = "error floor of R Kronecker terms: ";
     for (size_t i = 0; i < layer->n_values; i++) {

@@ -78,12 +78,13 @@ out:
 // whole report.
 static fim_status add_layer(const fim_study_options *options, const char *name, const fim_fisher *f,
                             const char *fisher, const fim_monitor *monitor, size_t index, size_t count,
-                            fim_record *layers) {
+                            const study_inputs *inputs, size_t layer, fim_record *layers) {
     fim_record *record = NULL;
     fim_status status = fim_record_add_child(layers, name, &record);
     const size_t steps = study_steps(options);
-    return status == FIM_OK ? study_layer(options, f, fisher, monitor, index * steps, count * steps, record)
-                            : status;
+    if (status == FIM_OK)
+        status = study_layer(options, f, fisher, monitor, index * steps, count * steps, record);
+    return status == FIM_OK ? study_sampling(options, f, inputs, layer, monitor, record) : status;
 }
 
 fim_status fim_study_network(const fim_study_options *options, const char *file, const fim_net *net,
@@ -112,8 +113,9 @@ fim_status fim_study_network(const fim_study_options *options, const char *file,
         char name[24];
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(fim_fisher_new(&samples[i], &f));
+        const study_inputs inputs = {net, &subset, study_budget_left(options->budget, samples, count)};
         FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor, i,
-                          count, records));
+                          count, &inputs, layers[i], records));
         fim_fisher_free(f);
         f = NULL;
         fim_samples_clear(&samples[i]);
@@ -163,7 +165,7 @@ static fim_status study_block(const fim_study_options *options, const char *path
         layer.dense = layer.a = layer.g = NULL; // taken over
         FIM_TRY(fim_fisher_new_dense(dense, layer.d_a, layer.d_g, layer.n, a, g, &f));
     }
-    FIM_TRY(add_layer(options, name, f, layer.fisher, monitor, index, count, records));
+    FIM_TRY(add_layer(options, name, f, layer.fisher, monitor, index, count, NULL, 0, records));
 out:
     fim_fisher_free(f);
     fim_blocks_layer_clear(&layer);

@@ -29,6 +29,29 @@ void study_solves_allot(study_solves *s, fim_study_options *options);
 fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
                                fim_record *record);
 
+// ---- What the samples leave in doubt (study_sampling.c) ----
+
+// Where the exact Fisher of a layer can be had: the network, the rows that were taken, and the bytes its
+// samples may take.
+typedef struct study_inputs {
+    const fim_net *net;
+    const fim_data *data;
+    size_t budget;
+} study_inputs;
+
+// The values sampling_error and half_error of a layer, when asked for; `record` holds the layer's text
+// "fisher". `inputs` NULL: there is only a dump.
+fim_status study_sampling(const fim_study_options *options, const fim_fisher *f, const study_inputs *inputs,
+                          size_t layer, const fim_monitor *monitor, fim_record *record);
+// What `count` layers' samples leave of the budget.
+size_t study_budget_left(size_t budget, const fim_samples *samples, size_t count);
+
+// ---- A layer (study_layer.c) ----
+
+// The value with its route, or NAN with the message of a failure that leaves a number out and not the whole
+// study; other failures are returned.
+fim_status study_set_or_why(fim_record *record, const char *name, fim_status status, double value,
+                            const char *route);
 // Builds and measures every method on the block f; fills `record`, which has the layer's name. `fisher` names
 // its kind; the progress goes from `done` on, of `total` steps.
 fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,

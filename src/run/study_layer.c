@@ -29,8 +29,8 @@ static bool is_answer(fim_status status) {
            status == FIM_NOT_POSITIVE;
 }
 
-static fim_status set_or_why(fim_record *record, const char *name, fim_status status, double value,
-                             const char *route) {
+fim_status study_set_or_why(fim_record *record, const char *name, fim_status status, double value,
+                            const char *route) {
     if (status == FIM_OK)
         return fim_record_set(record, name, value, route);
     return is_answer(status) ? fim_record_set(record, name, NAN, fim_message()) : status;
@@ -104,14 +104,15 @@ out:
 }
 
 // The eigenvalues of F; of an incomplete list also what it leaves out.
-static fim_status put_spectrum(const fim_reference *reference, const fim_spectrum *spectrum,
-                               fim_record *record) {
+static fim_status put_spectrum(const fim_study_options *options, const fim_reference *reference,
+                               const fim_spectrum *spectrum, fim_record *record) {
     fim_status status = keep_curve(record, "eigenvalues", spectrum->values, spectrum->route);
     if (status != FIM_OK || spectrum->complete)
         return status;
     FIM_TRY(fim_record_set(record, "tail_norm", spectrum->tail_norm,
                            "norm of the eigenvalues that are left out, from the Frobenius norm"));
-    FIM_TRY(put_density(reference, record));
+    if (options->spectra.policy != FIM_SPECTRA_AUTO) // some hundred products are not spent unasked
+        FIM_TRY(put_density(reference, record));
 out:
     return status;
 }
@@ -134,15 +135,15 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
         FIM_TRY(put_floors(record, sigma, fim_reference_norm(reference)));
         FIM_TRY(keep_curve(record, "kronecker_singular_values", sigma, route));
     } else {
-        FIM_TRY(set_or_why(record, "kronecker_singular_values", status, 0, route));
+        FIM_TRY(study_set_or_why(record, "kronecker_singular_values", status, 0, route));
     }
     if (wants_spectra(options)) {
         const fim_spectrum *spectrum = NULL;
         status = fim_reference_spectrum(reference, &spectrum);
         if (status == FIM_OK)
-            FIM_TRY(put_spectrum(reference, spectrum, record));
+            FIM_TRY(put_spectrum(options, reference, spectrum, record));
         else
-            FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
+            FIM_TRY(study_set_or_why(record, "eigenvalues", status, 0, ""));
     } else {
         FIM_TRY(fim_record_set(record, "eigenvalues", NAN, "no metric that needs spectra was asked for"));
     }
@@ -198,7 +199,7 @@ static fim_status measure(const fim_study_options *options, fim_reference *refer
         double value = NAN;
         char route[200] = "";
         status = options->metrics[i]->evaluate(candidate, &value, route);
-        FIM_TRY(set_or_why(record, options->metrics[i]->name, status, value, route));
+        FIM_TRY(study_set_or_why(record, options->metrics[i]->name, status, value, route));
     }
     if (wants_spectra(options)) {
         const fim_spectrum *spectrum = NULL;
@@ -206,7 +207,7 @@ static fim_status measure(const fim_study_options *options, fim_reference *refer
         if (status == FIM_OK)
             FIM_TRY(keep_curve(record, "eigenvalues", spectrum->values, spectrum->route));
         else
-            FIM_TRY(set_or_why(record, "eigenvalues", status, 0, ""));
+            FIM_TRY(study_set_or_why(record, "eigenvalues", status, 0, ""));
     }
 out:
     fim_candidate_free(candidate);

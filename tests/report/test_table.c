@@ -105,6 +105,24 @@ Test(table, facts_of_the_layer_are_above) {
     free(table);
 }
 
+Test(table, what_the_samples_leave_in_doubt_is_told_where_it_is_known) {
+    fim_record report;
+    char *table = NULL;
+    sample_report(&report, 1);
+    fim_record *layer = &report.children[0].children[0].children[0].children[0];
+    sample_must(fim_record_set(layer, "sampling_error", 0.32125, "inner products"));
+    sample_must(fim_record_set(layer, "half_error", NAN, "a single sample has no halves"));
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    char *line = find_line(table, "layer 4:", "sampling:");
+    cr_assert(strcmp(line, "sampling: ‖F − F_exact‖ / ‖F_exact‖ = 0.3212, of two halves of the samples "
+                           "‖F₁ − F₂‖ / ‖F‖ = ?") == 0,
+              "%s", line);
+    cr_assert(find_line(table, "layer out", "sampling:") == NULL);
+    free(line);
+    free(table);
+    fim_record_clear(&report);
+}
+
 Test(table, lines_are_aligned_and_end_clean) {
     char *table = NULL;
     table_of(1, &table);
