@@ -10,13 +10,14 @@
 typedef enum fim_spectra {
     FIM_SPECTRA_FULL,    // all eigenvalues, by a dense eigensolver where structure does not give them
     FIM_SPECTRA_LEADING, // never a dense eigensolver, nor a Gram matrix of more than 1500 rows
-    FIM_SPECTRA_AUTO     // all where that costs at most `flops`
+    FIM_SPECTRA_AUTO // all where that costs at most `flops`; else the leading ones, but none of an operator
+                     // where even they would take more than 2e11 flops
 } fim_spectra;
 
 typedef struct fim_spectra_options {
     fim_spectra policy;
     double flops;   // FIM_SPECTRA_AUTO: allowed for one dense eigensolver, of (4/3) n³ flops for n rows
-    size_t leading; // eigenvalues where not all are computed; 0 takes 50
+    size_t leading; // eigenvalues where not all are computed; 0 takes 50, with FIM_SPECTRA_AUTO 20
 } fim_spectra_options;
 
 // "full", "leading" or "auto"; FIM_ERR_UNKNOWN lists them.

@@ -10,7 +10,12 @@
 
 #include "metric.h"
 
-enum { LEADING_DEFAULT = 50, GRAM_ROWS = 1500 };
+enum { LEADING_DEFAULT = 50, LEADING_AUTO = 20, GRAM_ROWS = 1500 };
+
+// Products that the leading eigenvalues of an operator take, about, and the flops that FIM_SPECTRA_AUTO
+// spends on them.
+enum { LEADING_PRODUCTS = 100 };
+static const double leading_flops = 2e11;
 
 fim_status fim_spectra_parse(const char *text, fim_spectra *out) {
     static const char *const names[] = {"full", "leading", "auto"}; // in the order of the enum
@@ -32,7 +37,7 @@ fim_status fim_reference_new(const fim_fisher *f, const fim_spectra_options *spe
     if (spectra != NULL)
         self->spectra = *spectra;
     if (self->spectra.leading == 0)
-        self->spectra.leading = LEADING_DEFAULT;
+        self->spectra.leading = self->spectra.policy == FIM_SPECTRA_AUTO ? LEADING_AUTO : LEADING_DEFAULT;
     FIM_TRY(fim_fisher_norm2(f, &self->norm2));
     FIM_TRY(fim_fisher_trace(f, &self->trace));
     *out = self;
@@ -71,6 +76,21 @@ static bool allowed(const fim_reference *reference, size_t rows, bool gram) {
     }
 }
 
+// FIM_ERR_UNAVAILABLE when even the leading eigenvalues of op cost more than is spent unasked. A term A ⊗ G
+// takes 2 D (d_a + d_g) flops a product.
+static fim_status check_effort(const fim_reference *reference, const fim_op *op) {
+    const double d_a = (double)fim_op_d_a(op), d_g = (double)fim_op_d_g(op);
+    const double terms = (double)fim_op_bytes(op) / (sizeof(double) * (d_a * d_a + d_g * d_g));
+    const double flops = LEADING_PRODUCTS * terms * 2 * d_a * d_g * (d_a + d_g);
+    if (reference->spectra.policy != FIM_SPECTRA_AUTO || flops <= leading_flops)
+        return FIM_OK;
+    return FIM_FAIL(FIM_ERR_UNAVAILABLE,
+                    "eigenvalues of a sum of Kronecker products on %.0f parameters take some %.0e flops: ask "
+                    "for them with "
+                    "--spectra leading",
+                    d_a * d_g, flops);
+}
+
 // The leading eigenvalues of F, or of op unless it is NULL, and the exact rest of norm² and trace.
 static fim_status leading(const fim_reference *reference, const fim_op *op, double norm2, double trace,
                           fim_spectrum *out) {
@@ -84,7 +104,9 @@ static fim_status leading(const fim_reference *reference, const fim_op *op, doub
                                 "raise --memory, or leave the spectral metrics out with --metrics");
     fim_spectrum found = {.size = d, .complete = k == d};
     fim_lanczos_info info = {0};
-    fim_status status = FIM_OK;
+    fim_status status = op != NULL ? check_effort(reference, op) : FIM_OK;
+    if (status != FIM_OK)
+        return status;
     FIM_TRY(fim_vector_new(k, "eigenvalues", &found.values));
     status = difference_eigenvalues(reference, op == NULL ? reference->f : NULL, op, k, FIM_LANCZOS_LARGEST,
                                     1e-8, found.values, &info);

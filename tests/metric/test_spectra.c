@@ -218,9 +218,35 @@ Test(spectra, the_policy_and_the_budget_choose) {
         const answer a = ask(cases[i].f, cases[i].op, cases[i].spectra, cases[i].budget);
         cr_assert(a.exact.complete == cases[i].exact && a.approximate.complete == cases[i].approximate,
                   "case %zu: %s; %s", i, a.exact.route, a.approximate.route);
-        const size_t want = cases[i].spectra.leading > 0 ? cases[i].spectra.leading : 50;
+        const size_t usual = cases[i].spectra.policy == FIM_SPECTRA_AUTO ? 20 : 50;
+        const size_t want = cases[i].spectra.leading > 0 ? cases[i].spectra.leading : usual;
         cr_assert(a.exact.complete || a.exact_values->size == want, "case %zu: %zu", i, a.exact_values->size);
     }
+}
+
+Test(spectra, sums_on_large_layers_are_left_out_unasked) {
+    fim_samples samples = test_samples(3, 500, 600, 1, 9);
+    fim_fisher *f = NULL;
+    fim_reference *reference = NULL;
+    fim_candidate *candidate = NULL;
+    const fim_spectrum *spectrum = NULL;
+    TEST_OK(fim_fisher_new(&samples, &f));
+    fim_op *sum = approximate("kpsvd:2", f), *one = approximate("kpsvd", f);
+    TEST_OK(
+        fim_reference_new(f, &(fim_spectra_options){.policy = FIM_SPECTRA_AUTO}, SIZE_MAX, 1, &reference));
+    TEST_OK(fim_candidate_new(reference, sum, &candidate));
+    TEST_FAILS(fim_candidate_spectrum(candidate, &spectrum), FIM_ERR_UNAVAILABLE, "--spectra leading");
+    cr_assert(spectrum == NULL);
+    fim_candidate_free(candidate);
+    TEST_OK(fim_candidate_new(reference, one, &candidate)); // structure gives all of these
+    TEST_OK(fim_candidate_spectrum(candidate, &spectrum));
+    cr_assert(spectrum->complete);
+    fim_candidate_free(candidate);
+    fim_reference_free(reference);
+    fim_op_free(sum);
+    fim_op_free(one);
+    fim_fisher_free(f);
+    fim_samples_clear(&samples);
 }
 
 Test(spectra, a_small_budget_asks_for_fewer_eigenvalues) {
