@@ -225,7 +225,7 @@ Test(spectra, the_policy_and_the_budget_choose) {
 }
 
 Test(spectra, sums_on_large_layers_are_left_out_unasked) {
-    fim_samples samples = test_samples(3, 500, 600, 1, 9);
+    fim_samples samples = test_samples(3, 700, 700, 1, 9);
     fim_fisher *f = NULL;
     fim_reference *reference = NULL;
     fim_candidate *candidate = NULL;
