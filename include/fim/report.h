@@ -7,7 +7,8 @@
 // Each writes to a new NUL-terminated text (*out is malloc'ed).
 // The table: per layer two lines of facts, then one line per method; of each error column the smallest
 // absolute value is marked with '*', and all that read the same. A value whose note begins with "lower bound"
-// or "upper bound" is shown with ">=" or "<=" (one character) before it.
+// or "upper bound" is shown with ">=" or "<=" (one character) before it. Behind the layers of a checkpoint,
+// where the report holds them, the parts of KFAC's error in percent of its square.
 fim_status fim_report_table(const fim_record *report, char **out);
 // One line per checkpoint, layer and method, all digits; a missing value is an empty field.
 fim_status fim_report_csv(const fim_record *report, char **out);

@@ -64,36 +64,45 @@ static void put_cell(FILE *stream, const grid_cell *cell) {
     fputs("</td>", stream);
 }
 
+void put_page_grid(FILE *stream, const grid *g, const char *const *legend) {
+    fprintf(stream, "<div class=\"wide\"><table>\n<tr><th>%s</th>", g->row_head);
+    for (size_t c = 0; c < g->n_columns; c++)
+        put_column_head(stream, g->columns[c]);
+    fputs("</tr>\n", stream);
+    for (size_t r = 0; r < g->n_rows; r++) {
+        fputs("<tr><td>", stream);
+        put_html(stream, g->records[r]->name);
+        fputs(grid_converged(g, r) ? "</td>" : " !</td>", stream);
+        for (size_t c = 0; c < g->n_columns; c++)
+            put_cell(stream, &g->cells[r * g->n_columns + c]);
+        fputs("</tr>\n", stream);
+    }
+    fputs("</table></div>\n<p class=\"notes\">", stream);
+    for (size_t i = 0; legend[i] != NULL; i++) {
+        fputs(i > 0 ? "<br>\n" : "", stream);
+        put_html(stream, legend[i]);
+    }
+    for (size_t i = 0; i < g->n_whys; i++) {
+        fprintf(stream, "<br>\n<sup>%zu</sup> ", i + 1);
+        put_html(stream, g->whys[i]);
+    }
+    for (size_t r = 0; r < g->n_rows; r++)
+        if (!grid_converged(g, r)) {
+            fputs("<br>\n! ", stream);
+            put_not_converged(stream, g, r, put_html);
+        }
+    fputs("</p>\n", stream);
+}
+
 fim_status put_page_layer(FILE *stream, const fim_record *layer) {
-    grid g = {0};
+    grid g;
     fim_status status = grid_fill(layer, &g);
     if (status != FIM_OK)
         return status;
     fputs("<p class=\"facts\">", stream);
     put_layer_facts(stream, layer, put_html, "<br>\n");
-    fputs("</p>\n<div class=\"wide\"><table>\n<tr><th>method</th>", stream);
-    for (size_t c = 0; c < g.n_columns; c++)
-        put_column_head(stream, g.columns[c]);
-    fputs("</tr>\n", stream);
-    for (size_t r = 0; r < g.n_rows; r++) {
-        fputs("<tr><td>", stream);
-        put_html(stream, g.methods[r]->name);
-        fputs(grid_converged(&g, r) ? "</td>" : " !</td>", stream);
-        for (size_t c = 0; c < g.n_columns; c++)
-            put_cell(stream, &g.cells[r * g.n_columns + c]);
-        fputs("</tr>\n", stream);
-    }
-    fputs("</table></div>\n<p class=\"notes\">* smallest error of its column", stream);
-    for (size_t i = 0; i < g.n_whys; i++) {
-        fprintf(stream, "<br>\n<sup>%zu</sup> ", i + 1);
-        put_html(stream, g.whys[i]);
-    }
-    for (size_t r = 0; r < g.n_rows; r++)
-        if (!grid_converged(&g, r)) {
-            fputs("<br>\n! ", stream);
-            put_not_converged(stream, &g, r, put_html);
-        }
     fputs("</p>\n", stream);
+    put_page_grid(stream, &g, (const char *const[]){"* smallest error of its column", NULL});
     grid_clear(&g);
     return FIM_OK;
 }

@@ -34,8 +34,11 @@ void put_file_name(FILE *stream, const char *s);
 // A value as a person likes to read it, by the name of what it is: seconds, bytes, counts, a residual, else
 // four digits.
 char *format_number(const char *name, double value, char buffer[static 24]);
+// A mean with its standard error in units of the last digit: "0.1263(12)" for 0.1263 ± 0.0012, two digits of
+// the error where four of the value show them. Without an error that shows (also NAN), as format_number.
+char *format_mean(const char *name, double value, double error, char buffer[static 24]);
 
-// ---- rows.c: the layers of a report, and one layer's comparison as a grid ----
+// ---- rows.c: the layers of a report, and values of records as a grid ----
 
 typedef struct layer_row {
     const fim_record *checkpoint; // name: its index; text "file"
@@ -46,6 +49,9 @@ typedef struct layer_row {
 fim_status layer_rows(const fim_record *report, layer_row **rows, size_t *count);
 // The record's value, or NAN.
 double value_or_nan(const fim_record *record, const char *name);
+// The record's value as a person likes to read it, with its standard error when it is a mean of repeats; ""
+// when it is missing.
+char *format_value(const fim_record *record, const char *name, char buffer[static 24]);
 // The record's text, or "".
 const char *text_or_empty(const fim_record *record, const char *name);
 
@@ -58,8 +64,9 @@ typedef struct grid_cell {
 
 typedef struct grid {
     size_t n_rows, n_columns;
-    const fim_record **methods; // per row
-    const char **columns;       // names of the values, in order of appearance
+    const char *row_head;       // what a row is: "method", "layer"
+    const fim_record **records; // per row, with its name
+    const char **columns;       // heads, their words parted by '_'; for methods the names of their values
     grid_cell *cells;           // (n_rows, n_columns)
     size_t n_whys;
     const char **whys; // footnotes, each once
@@ -68,6 +75,11 @@ typedef struct grid {
 // Methods × values of one layer. An error's smallest absolute values are marked best, all that read the same.
 fim_status grid_fill(const fim_record *layer, grid *out);
 void grid_clear(grid *g);
+// Allocates the rows' records, the cells and the footnotes of n_rows × n_columns.
+fim_status grid_alloc(grid *g);
+// The cell of a value with its note, which must outlive the grid: of a missing value it becomes a footnote,
+// of a bound a sign before `number`, which is how the value reads.
+void grid_put(grid *g, size_t row, size_t column, double value, const char *note, const char *number);
 // False when an iterative method stopped early.
 bool grid_converged(const grid *g, size_t row);
 // What the methods' values are called in any of `count` layers, in order of appearance; *names is malloc'ed.
@@ -78,6 +90,13 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
                      const char *line_end);
 // "kpsvd:2 did not converge: relative residual 1.3e-04 after 2000 products".
 void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE *, const char *));
+
+// ---- table.c, page.c: a grid, in text and in HTML ----
+
+// Heads, rows, footnotes.
+fim_status put_grid(FILE *stream, const grid *g);
+// The table and the notes: the lines of `legend` up to a NULL, then the footnotes.
+void put_page_grid(FILE *stream, const grid *g, const char *const *legend);
 
 // ---- figure.c: one mechanism for all figures ----
 
@@ -142,6 +161,16 @@ fim_status figure_draw(const figure *f, const char *folder);
 fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_list *list);
 fim_status figures_of_history(const layer_row *rows, size_t count, const char *prefix, figure_list *list);
 fim_status figures_of_runs(const fim_record *logs, size_t n_logs, figure_list *list);
+
+// ---- decomposition.c: where KFAC's error is ----
+
+// Layers × parts, in percent of KFAC's squared error; no rows when no layer of `rows` has them.
+fim_status decomposition_grid(const layer_row *rows, size_t count, grid *out);
+// What its columns mean, in lines up to a NULL.
+extern const char *const decomposition_legend[];
+// The same as a figure.
+fim_status figure_of_decomposition(const layer_row *rows, size_t count, const char *prefix,
+                                   figure_list *list);
 
 // ---- page.c: the pieces of index.html ----
 

@@ -5,6 +5,23 @@
 
 #include "parts.h"
 
+// Where KFAC's error is, over the layers of a checkpoint.
+static fim_status add_decomposition(const layer_row *rows, size_t count, const char *prefix, FILE *page,
+                                    figure_list *list) {
+    const size_t first = list->count;
+    grid g;
+    fim_status status = decomposition_grid(rows, count, &g);
+    if (status != FIM_OK || g.n_rows == 0)
+        return status;
+    put_page_heading(page, 3, "", "Where KFAC's error is, in percent of its square");
+    put_page_grid(page, &g, decomposition_legend);
+    grid_clear(&g);
+    FIM_TRY(figure_of_decomposition(rows, count, prefix, list));
+    put_page_figures(page, list, first);
+out:
+    return status;
+}
+
 // Tables and figures of one report; `prefix` begins its figures' names.
 static fim_status add_report(const fim_record *report, const char *prefix, FILE *page, figure_list *list) {
     fim_status status = FIM_OK;
@@ -12,7 +29,7 @@ static fim_status add_report(const fim_record *report, const char *prefix, FILE 
     size_t count = 0;
     FIM_TRY(layer_rows(report, &rows, &count));
     bool several = rows[0].checkpoint != rows[count - 1].checkpoint;
-    for (size_t i = 0, k = 0; i < count; i++) {
+    for (size_t i = 0, k = 0, start = 0; i < count; i++) { // start: of the checkpoint
         char own[80];
         size_t first = list->count;
         bool new_checkpoint = i == 0 || rows[i].checkpoint != rows[i - 1].checkpoint;
@@ -27,6 +44,9 @@ static fim_status add_report(const fim_record *report, const char *prefix, FILE 
         FIM_TRY(put_page_layer(page, rows[i].layer));
         FIM_TRY(figures_of_layer(&rows[i], own, list));
         put_page_figures(page, list, first);
+        start = new_checkpoint ? i : start;
+        if (i + 1 == count || rows[i + 1].checkpoint != rows[i].checkpoint)
+            FIM_TRY(add_decomposition(rows + start, i + 1 - start, own, page, list));
     }
     if (several) {
         size_t first = list->count;

@@ -11,6 +11,14 @@ double value_or_nan(const fim_record *record, const char *name) {
     return v != NULL ? v->value : (double)NAN;
 }
 
+char *format_value(const fim_record *record, const char *name, char buffer[static 24]) {
+    char error[48];
+    const double value = value_or_nan(record, name);
+    snprintf(error, sizeof error, "%s_se", name);
+    buffer[0] = '\0';
+    return isnan(value) ? buffer : format_mean(name, value, value_or_nan(record, error), buffer);
+}
+
 const char *text_or_empty(const fim_record *record, const char *name) {
     const char *t = fim_record_text(record, name);
     return t != NULL ? t : "";
@@ -44,6 +52,12 @@ out:
 // What is told in another way than by a column.
 static bool is_column(const char *name) {
     return strcmp(name, "converged") != 0 && strcmp(name, "eigenvalues") != 0;
+}
+
+// Shown behind its mean.
+static bool is_standard_error(const char *name) {
+    const size_t length = strlen(name);
+    return length >= 3 && strcmp(name + length - 3, "_se") == 0;
 }
 
 static bool is_error(const char *name) {
@@ -92,14 +106,14 @@ static void mark_best(grid *g, size_t column) {
     double best = INFINITY;
     char best_text[24] = "";
     for (size_t r = 0; r < g->n_rows; r++) {
-        double size = fabs(value_or_nan(g->methods[r], g->columns[column]));
+        double size = fabs(value_or_nan(g->records[r], g->columns[column]));
         if (size < best) {
             best = size;
             format_number(g->columns[column], size, best_text);
         }
     }
     for (size_t r = 0; r < g->n_rows; r++) {
-        double size = fabs(value_or_nan(g->methods[r], g->columns[column]));
+        double size = fabs(value_or_nan(g->records[r], g->columns[column]));
         char size_text[24];
         if (isfinite(size))
             g->cells[r * g->n_columns + column].best =
@@ -107,31 +121,43 @@ static void mark_best(grid *g, size_t column) {
     }
 }
 
+fim_status grid_alloc(grid *g) {
+    const size_t n_cells = g->n_rows * g->n_columns;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(g->n_rows, sizeof *g->records, "the rows of a report", &g->records));
+    FIM_TRY(fim_alloc(n_cells, sizeof *g->cells, "the cells of a report", &g->cells));
+    FIM_TRY(fim_alloc(n_cells, sizeof *g->whys, "the footnotes of a report", &g->whys));
+out:
+    return status;
+}
+
+void grid_put(grid *g, size_t row, size_t column, double value, const char *note, const char *number) {
+    grid_cell *cell = &g->cells[row * g->n_columns + column];
+    if (!isnan(value)) {
+        snprintf(cell->text, sizeof cell->text, "%s%s",
+                 strncmp(note, "lower bound", 11) == 0   ? "≥"
+                 : strncmp(note, "upper bound", 11) == 0 ? "≤"
+                                                         : "",
+                 number);
+    } else {
+        memcpy(cell->text, "-", 2);
+        cell->why = note[0] != '\0' ? footnote(g, note) : 0;
+    }
+}
+
 fim_status grid_fill(const fim_record *layer, grid *out) {
     fim_status status = FIM_OK;
-    grid g = {.n_rows = layer->n_children};
+    grid g = {.n_rows = layer->n_children, .row_head = "method"};
     const layer_row row = {NULL, layer};
     FIM_TRY(value_names(&row, 1, &g.columns, &g.n_columns));
-    size_t n_cells = g.n_rows * g.n_columns;
-    FIM_TRY(fim_alloc(g.n_rows, sizeof *g.methods, "the rows of a report", &g.methods));
-    FIM_TRY(fim_alloc(n_cells, sizeof *g.cells, "the cells of a report", &g.cells));
-    FIM_TRY(fim_alloc(n_cells, sizeof *g.whys, "the footnotes of a report", &g.whys));
+    FIM_TRY(grid_alloc(&g));
     for (size_t r = 0; r < g.n_rows; r++) {
-        g.methods[r] = &layer->children[r];
+        g.records[r] = &layer->children[r];
         for (size_t c = 0; c < g.n_columns; c++) {
-            const fim_value *v = fim_record_value(g.methods[r], g.columns[c]);
-            grid_cell *cell = &g.cells[r * g.n_columns + c];
-            if (v != NULL && !isnan(v->value)) {
-                char number[24];
-                snprintf(cell->text, sizeof cell->text, "%s%s",
-                         strncmp(v->note, "lower bound", 11) == 0   ? "≥"
-                         : strncmp(v->note, "upper bound", 11) == 0 ? "≤"
-                                                                    : "",
-                         format_number(v->name, v->value, number));
-            } else if (v != NULL) {
-                memcpy(cell->text, "-", 2);
-                cell->why = v->note[0] != '\0' ? footnote(&g, v->note) : 0;
-            }
+            const fim_value *v = fim_record_value(g.records[r], g.columns[c]);
+            char number[24];
+            if (v != NULL)
+                grid_put(&g, r, c, v->value, v->note, format_number(v->name, v->value, number));
         }
     }
     for (size_t c = 0; c < g.n_columns; c++)
@@ -145,7 +171,7 @@ out:
 }
 
 void grid_clear(grid *g) {
-    free(g->methods);
+    free(g->records);
     free(g->columns);
     free(g->cells);
     free(g->whys);
@@ -153,7 +179,7 @@ void grid_clear(grid *g) {
 }
 
 bool grid_converged(const grid *g, size_t row) {
-    return value_or_nan(g->methods[row], "converged") != 0;
+    return value_or_nan(g->records[row], "converged") != 0;
 }
 
 // ---- Sentences ----
@@ -161,8 +187,8 @@ bool grid_converged(const grid *g, size_t row) {
 // "<before><number>", or "?" for what is missing.
 static void put_value(FILE *stream, const char *before, const fim_record *record, const char *name) {
     char number[24];
-    double value = value_or_nan(record, name);
-    fprintf(stream, "%s%s", before, isnan(value) ? "?" : format_number(name, value, number));
+    format_value(record, name, number);
+    fprintf(stream, "%s%s", before, number[0] != '\0' ? number : "?");
 }
 
 // What the samples leave in doubt, where it was asked for.
@@ -186,15 +212,19 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
     put_value(stream, ", tr F = ", layer, "fisher_trace");
     fputs(line_end, stream);
     put_doubts(stream, layer, line_end);
+    if (fim_record_value(layer, "repeats") != NULL) {
+        put_value(stream, "means of ", layer, "repeats");
+        fprintf(stream, " repeats: 0.1263(12) is 0.1263 with a standard error of 0.0012%s", line_end);
+    }
 
     const char *lead = "error floor of R Kronecker terms: ";
     for (size_t i = 0; i < layer->n_values; i++) {
         const fim_value *v = &layer->values[i];
         char number[24];
-        if (strncmp(v->name, "floor_", 6) != 0)
+        if (strncmp(v->name, "floor_", 6) != 0 || is_standard_error(v->name))
             continue;
         fputs(lead, stream);
-        fputs(isnan(v->value) ? "-" : format_number(v->name, v->value, number), stream);
+        fputs(isnan(v->value) ? "-" : format_value(layer, v->name, number), stream);
         fprintf(stream, lead[0] != ',' ? " (R = " : " (");
         put(stream, v->name + 6);
         fputs(")", stream);
@@ -208,11 +238,11 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
 }
 
 void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE *, const char *)) {
-    double residual = value_or_nan(g->methods[row], "residual");
-    put(stream, g->methods[row]->name);
+    double residual = value_or_nan(g->records[row], "residual");
+    put(stream, g->records[row]->name);
     fputs(" did not converge", stream);
     if (!isnan(residual))
         fprintf(stream, ": relative residual %.1e", residual);
-    put_value(stream, " after ", g->methods[row], "products");
+    put_value(stream, " after ", g->records[row], "products");
     fputs(" products", stream);
 }

@@ -102,8 +102,8 @@ static void put_heads(FILE *stream, const grid *g, const column *columns, size_t
     for (size_t i = first; i < HEAD_LINES; i++) {
         line l = {stream, name_width};
         if (i == HEAD_LINES - 1) {
-            fputs("method", stream);
-            l.pending -= strlen("method");
+            fputs(g->row_head, stream);
+            l.pending -= strlen(g->row_head);
         }
         for (size_t c = 0; c < g->n_columns; c++)
             put_cell(&l, columns[c].head.line[i], columns[c].width, "", columns[c].mark_width);
@@ -114,52 +114,74 @@ static void put_heads(FILE *stream, const grid *g, const column *columns, size_t
     putc('\n', stream);
 }
 
-static fim_status put_layer(FILE *stream, const fim_record *layer) {
+fim_status put_grid(FILE *stream, const grid *g) {
     fim_status status = FIM_OK;
-    grid g = {0};
     column *columns = NULL;
-    FIM_TRY(grid_fill(layer, &g));
-    FIM_TRY(fim_alloc(g.n_columns, sizeof *columns, "the columns of a table", &columns));
-    size_t name_width = strlen("method");
-    for (size_t r = 0; r < g.n_rows; r++) {
-        size_t width = utf8_width(g.methods[r]->name) + !grid_converged(&g, r);
+    FIM_TRY(fim_alloc(g->n_columns, sizeof *columns, "the columns of a table", &columns));
+    size_t name_width = strlen(g->row_head);
+    for (size_t r = 0; r < g->n_rows; r++) {
+        size_t width = utf8_width(g->records[r]->name) + !grid_converged(g, r);
         name_width = width > name_width ? width : name_width;
     }
-    for (size_t c = 0; c < g.n_columns; c++)
-        measure(&g, c, &columns[c]);
-
-    fputs("layer ", stream);
-    put_plain(stream, layer->name);
-    fputs(": ", stream);
-    put_layer_facts(stream, layer, put_plain, "\n");
-    putc('\n', stream);
-    put_heads(stream, &g, columns, name_width);
-    for (size_t r = 0; r < g.n_rows; r++) {
+    for (size_t c = 0; c < g->n_columns; c++)
+        measure(g, c, &columns[c]);
+    put_heads(stream, g, columns, name_width);
+    for (size_t r = 0; r < g->n_rows; r++) {
         line l = {stream, 0};
-        put_item(&l, g.methods[r]->name);
-        put_item(&l, grid_converged(&g, r) ? "" : "!");
-        l.pending = name_width - utf8_width(g.methods[r]->name) - !grid_converged(&g, r);
-        for (size_t c = 0; c < g.n_columns; c++) {
-            const grid_cell *cell = &g.cells[r * g.n_columns + c];
+        put_item(&l, g->records[r]->name);
+        put_item(&l, grid_converged(g, r) ? "" : "!");
+        l.pending = name_width - utf8_width(g->records[r]->name) - !grid_converged(g, r);
+        for (size_t c = 0; c < g->n_columns; c++) {
+            const grid_cell *cell = &g->cells[r * g->n_columns + c];
             char buffer[64];
             put_cell(&l, cell->text, columns[c].width, mark_of(cell, buffer), columns[c].mark_width);
         }
         end_line(&l);
     }
-    for (size_t i = 0; i < g.n_whys; i++) {
+    for (size_t i = 0; i < g->n_whys; i++) {
         char buffer[64];
         fprintf(stream, "%s ", superscript(i + 1, buffer));
-        put_plain(stream, g.whys[i]);
+        put_plain(stream, g->whys[i]);
         putc('\n', stream);
     }
-    for (size_t r = 0; r < g.n_rows; r++)
-        if (!grid_converged(&g, r)) {
+    for (size_t r = 0; r < g->n_rows; r++)
+        if (!grid_converged(g, r)) {
             fputs("! ", stream);
-            put_not_converged(stream, &g, r, put_plain);
+            put_not_converged(stream, g, r, put_plain);
             putc('\n', stream);
         }
 out:
     free(columns);
+    return status;
+}
+
+static fim_status put_layer(FILE *stream, const fim_record *layer) {
+    grid g;
+    fim_status status = grid_fill(layer, &g);
+    if (status != FIM_OK)
+        return status;
+    fputs("layer ", stream);
+    put_plain(stream, layer->name);
+    fputs(": ", stream);
+    put_layer_facts(stream, layer, put_plain, "\n");
+    putc('\n', stream);
+    status = put_grid(stream, &g);
+    grid_clear(&g);
+    return status;
+}
+
+// Behind the layers of a checkpoint.
+static fim_status put_decomposition(FILE *stream, const layer_row *rows, size_t count) {
+    grid g;
+    fim_status status = decomposition_grid(rows, count, &g);
+    if (status != FIM_OK)
+        return status;
+    if (g.n_rows > 0) {
+        fputs("\nwhere KFAC's error is, in percent of its square\n\n", stream);
+        status = put_grid(stream, &g);
+        for (const char *const *l = decomposition_legend; *l != NULL; l++)
+            fprintf(stream, "%s\n", *l);
+    }
     grid_clear(&g);
     return status;
 }
@@ -167,7 +189,7 @@ out:
 fim_status fim_report_table(const fim_record *report, char **out) {
     fim_status status = FIM_OK;
     layer_row *rows = NULL;
-    size_t count = 0;
+    size_t count = 0, first = 0; // of the checkpoint
     text t = {0};
     FIM_TRY(layer_rows(report, &rows, &count));
     FIM_TRY(text_open(&t));
@@ -179,6 +201,9 @@ fim_status fim_report_table(const fim_record *report, char **out) {
             fputs("\n\n", t.stream);
         }
         FIM_TRY(put_layer(t.stream, rows[i].layer));
+        first = rows[i].checkpoint == rows[first].checkpoint ? first : i;
+        if (i + 1 == count || rows[i + 1].checkpoint != rows[i].checkpoint)
+            FIM_TRY(put_decomposition(t.stream, rows + first, i + 1 - first));
     }
     fputs("\n* smallest error of its column\n", t.stream);
     FIM_TRY(text_close(&t, out));

@@ -216,6 +216,45 @@ Test(figures, a_density_is_drawn_where_eigenvalues_are_missing) {
     fim_record_clear(&report);
 }
 
+Test(figures, the_parts_of_the_error_of_kfac_are_stacked) {
+    static const double parts[] = {0.09, 0.18, 0.09, 0.25, 0.02};
+    static const char *const names[] = {"scale", "eigenvalues", "eigenbasis", "factors", "rank"};
+    fim_record report;
+    const char *folder = scratch();
+    sample_report(&report, 1);
+    fim_record *layers = report.children[0].children[0].children[0].children;
+    sample_must(fim_record_set(&layers[0], "decomposition_error_kfac", 0.6, ""));
+    for (size_t i = 0; i < 5; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "decomposition_part_%s", names[i]);
+        sample_must(fim_record_set(&layers[0], name, parts[i], ""));
+    }
+    sample_must(fim_record_set(&layers[1], "decomposition_error_kfac", 3e-7, "upper bound: rounding"));
+    if (have_gnuplot())
+        cr_assert(eq(int, fim_report_plot(&report, "t", folder, NULL), FIM_OK), "%s", fim_message());
+    else
+        plot_without_gnuplot(&report, folder);
+    char *data = read_text(folder, "decomposition.dat"), *line = strchr(data, '\n') + 1;
+    double got[6];
+    cr_assert(eq(int,
+                 sscanf(line, " \"4\" %lf %lf %lf %lf %lf %lf", &got[0], &got[1], &got[2], &got[3], &got[4],
+                        &got[5]),
+                 6),
+              "%s", line);
+    cr_assert(eq(dbl, got[0], 0.6));
+    for (size_t i = 0; i < 5; i++)
+        cr_assert(epsilon_eq(dbl, got[i + 1], parts[i] / 0.36 * 100, 1e-12));
+    cr_assert(strcmp(strchr(line, '\n'), "\n") == 0, "an exact layer has no bar");
+    free(data);
+    char *page = read_text(folder, "index.html");
+    cr_assert(strstr(page, "<h3>Where KFAC&#39;s error is") != NULL);
+    cr_assert(strstr(page, "<tr><th>layer</th>") != NULL && strstr(page, "<td>50.0</td>") != NULL);
+    cr_assert(strstr(page, "<img src=\"decomposition.svg\"") != NULL);
+    free(page);
+    remove_folder(folder);
+    fim_record_clear(&report);
+}
+
 Test(figures, gnuplot_takes_hostile_names) {
     if (!have_gnuplot())
         return;

@@ -162,6 +162,94 @@ Test(table, a_bound_is_shown_as_one) {
     fim_record_clear(&report);
 }
 
+// The record by hand: kfac² = 0.36 = 0.09 + 0.18 + 0.09 = 0.09 + 0.2699 + 1e-4; the other layer is
+// exact.
+static void add_decomposition(fim_record *report) {
+    static const struct {
+        const char *name;
+        double value;
+    } values[] = {{"error_kfac", 0.6},        {"error_scaled", 0.51961524227066},
+                  {"error_ekfac", 0.3},       {"part_scale", 0.09},
+                  {"part_eigenvalues", 0.18}, {"part_eigenbasis", 0.09},
+                  {"part_factors", 0.2699},   {"part_rank", 1e-4},
+                  {"error_tekfac", 0.24}};
+    fim_record *layers = report->children[0].children[0].children;
+    for (size_t l = 0; l < 2; l++)
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+            char name[40];
+            snprintf(name, sizeof name, "decomposition_%s", values[i].name);
+            sample_must(fim_record_set(&layers->children[l], name, l == 0 ? values[i].value : 3e-7,
+                                       l == 0 ? "" : "upper bound: rounding"));
+        }
+    sample_must(fim_record_set(&layers->children[0], "floor_2", 0.012, ""));
+    sample_must(fim_record_set(&layers->children[0], "floor_3", 0.006, ""));
+}
+
+Test(table, the_parts_of_the_error_of_kfac_are_percents_of_its_square) {
+    static const char head[] = "where KFAC's error is";
+    fim_record report;
+    char *table = NULL, *words[20];
+    table_of(2, &table);
+    cr_assert(strstr(table, head) == NULL, "only where the report holds them");
+    free(table);
+    sample_report(&report, 2); // the first checkpoint has them
+    add_decomposition(&report);
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    cr_assert(strstr(table, head) != NULL && strstr(table, head) < strstr(table, "checkpoint-5.h5"));
+    cr_assert(strstr(strstr(table, head) + 1, head) == NULL);
+    char *line = find_line(table, head, "4 ");
+    const char *expected[] = {"4",    "0.6000", "25.0", "50.0", "25.0", // scale, eigenvalues, eigenbasis
+                              "75.0", "<0.1",   "16.0", "<0.1", "<0.1"};
+    cr_assert(line != NULL);
+    cr_assert(eq(sz, split(line, words, 20), 10));
+    for (size_t i = 0; i < 10; i++)
+        cr_assert(strcmp(words[i], expected[i]) == 0, "%s, expected %s", words[i], expected[i]);
+    free(line);
+    line = find_line(table, head, "out<&> ");
+    const char *exact[] = {"out<&>", "≤3.000e-07", "-¹", "-¹", "-¹", "-¹", "-¹", "-¹", "-¹", "-¹"};
+    cr_assert(eq(sz, split(line, words, 20), 10));
+    for (size_t i = 0; i < 10; i++)
+        cr_assert(strcmp(words[i], exact[i]) == 0, "%s, expected %s", words[i], exact[i]);
+    free(line);
+    line = find_line(table, head, "¹ ");
+    cr_assert(strcmp(line, "¹ KFAC's error is rounding: it has no parts") == 0, "%s", line);
+    free(line);
+    for (char *save, *at = strtok_r(table, "\n", &save); at != NULL; at = strtok_r(NULL, "\n", &save)) {
+        size_t characters = 0;
+        for (const char *c = at; *c != '\0'; c++)
+            characters += ((unsigned char)*c & 0xc0) != 0x80;
+        cr_assert(characters <= 120, "%zu characters: %s", characters, at);
+    }
+    free(table);
+    fim_record_clear(&report);
+}
+
+Test(table, missing_parts_say_why) {
+    fim_record report;
+    char *table = NULL, *words[20];
+    sample_report(&report, 1);
+    add_decomposition(&report);
+    fim_record *layers = report.children[0].children[0].children[0].children;
+    sample_must(fim_record_set(&layers[0], "decomposition_part_rank", NAN, "too large"));
+    sample_must(fim_record_set(&layers[1], "decomposition_error_kfac", NAN, "no factors"));
+    sample_must(fim_record_set(&layers[1], "decomposition_part_scale", NAN, "no factors"));
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    char *line = find_line(table, "where KFAC's", "4 ");
+    split(line, words, 20);
+    cr_assert(strcmp(words[5], "75.0") == 0 && strcmp(words[6], "-¹") == 0, "%s %s", words[5], words[6]);
+    free(line);
+    line = find_line(table, "where KFAC's", "out<&> ");
+    split(line, words, 20);
+    for (size_t i = 1; i < 8; i++) // also what is there has no share
+        cr_assert(strcmp(words[i], "-²") == 0, "%s", words[i]);
+    free(line);
+    line = find_line(table, "where KFAC's", "² ");
+    cr_assert(strcmp(line, "² no factors") == 0, "%s", line);
+    free(line);
+    free(table);
+    fim_record_clear(&report);
+}
+
 Test(table, control_characters_of_names_do_not_reach_the_terminal) {
     fim_record report;
     char *table = NULL;
