@@ -150,6 +150,11 @@ fim_status grid_fill(const fim_record *layer, grid *out) {
     grid g = {.n_rows = layer->n_children, .row_head = "method"};
     const layer_row row = {NULL, layer};
     FIM_TRY(value_names(&row, 1, &g.columns, &g.n_columns));
+    size_t kept = 0;
+    for (size_t c = 0; c < g.n_columns; c++)
+        if (!is_standard_error(g.columns[c]))
+            g.columns[kept++] = g.columns[c];
+    g.n_columns = kept;
     FIM_TRY(grid_alloc(&g));
     for (size_t r = 0; r < g.n_rows; r++) {
         g.records[r] = &layer->children[r];
@@ -157,7 +162,7 @@ fim_status grid_fill(const fim_record *layer, grid *out) {
             const fim_value *v = fim_record_value(g.records[r], g.columns[c]);
             char number[24];
             if (v != NULL)
-                grid_put(&g, r, c, v->value, v->note, format_number(v->name, v->value, number));
+                grid_put(&g, r, c, v->value, v->note, format_value(g.records[r], v->name, number));
         }
     }
     for (size_t c = 0; c < g.n_columns; c++)

@@ -150,3 +150,21 @@ char *format_number(const char *name, double value, char buffer[static 24]) {
     }
     return buffer;
 }
+
+char *format_mean(const char *name, double value, double error, char buffer[static 24]) {
+    const double size = fmax(fabs(value), error);
+    if (!(error > 0) || !isfinite(size) || size < 1e-290 || size > 1e290)
+        return format_number(name, value, buffer);
+    const bool plain = size >= 0.000999 && size < 99995;
+    const int top = (int)floor(log10(size)), exponent = plain ? 0 : top;
+    const int two = (int)floor(log10(error)) - 1, four = top - 3, last = two > four ? two : four;
+    const double unit = pow(10, last), scale = pow(10, exponent), units = round(error / unit);
+    if (units < 1)
+        return format_number(name, value, buffer);
+    const int decimals = last < exponent ? exponent - last : 0; // none: digits that the error blurs are zeros
+    snprintf(buffer, 24, "%.*f(%.0f)", decimals, round(value / unit) * unit / scale,
+             decimals > 0 ? units : units * unit / scale);
+    if (!plain)
+        snprintf(buffer + strlen(buffer), 24 - strlen(buffer), "e%+03d", exponent);
+    return buffer;
+}
