@@ -20,8 +20,8 @@
 // is known to ROUNDING·‖F‖² only, and is an upper bound where it comes near to that; so are the sums then.
 //
 // Beside them the error of the best diagonal in TKFAC's eigenbasis (tekfac). Where A or G has equal
-// eigenvalues their eigenvectors, and with them the parts, are one choice of many. Cost: KFAC's factors and
-// two EKFACs.
+// eigenvalues their eigenvectors, and with them the parts, are one choice of many. Cost: an EKFAC, and a
+// TEKFAC where the study has not measured one.
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -116,6 +116,19 @@ static fim_status put_error(fim_record *record, const char *name, double error2,
     return put(record, name, sqrt(error2), error2, route);
 }
 
+// The study's own measurement, or from the operator built for this.
+static fim_status put_tekfac(const fim_fisher *f, double norm2, fim_record *record) {
+    const fim_record *method = fim_record_child(record, "tekfac");
+    const fim_value *known = method != NULL ? fim_record_value(method, "frobenius_error") : NULL;
+    if (known != NULL && !isnan(known->value))
+        return fim_record_set(record, "decomposition_error_tekfac", known->value, known->note);
+    double error2;
+    fim_status status = tekfac_error2(f, norm2, &error2);
+    return status == FIM_OK
+               ? put_error(record, "error_tekfac", error2, "from the diagonal in TKFAC's eigenbasis")
+               : status;
+}
+
 // The second sum; scaled2 is NAN when KFAC's factors are not known, for the reason `why`.
 static fim_status put_kronecker(fim_record *record, double scaled2, const char *why) {
     const fim_value *floor = fim_record_value(record, "floor_1");
@@ -147,7 +160,6 @@ fim_status study_decomposition(const fim_study_options *options, const fim_fishe
                                           "part_scale", "part_eigenvalues", "part_eigenbasis"};
     const double norm2 = norm * norm;
     parts p = {NAN, NAN, NAN};
-    double tekfac2;
     char why[200] = "";
     if (!asks_for_kfac(options) || !(norm2 > 0))
         return FIM_OK;
@@ -166,8 +178,7 @@ fim_status study_decomposition(const fim_study_options *options, const fim_fishe
         FIM_TRY(put(record, "part_eigenvalues", p.eigenvalues, INFINITY, route));
         FIM_TRY(put(record, "part_eigenbasis", p.eigenbasis, p.eigenbasis, route));
     }
-    FIM_TRY(tekfac_error2(f, norm2, &tekfac2));
-    FIM_TRY(put_error(record, "error_tekfac", tekfac2, "from the diagonal in TKFAC's eigenbasis"));
+    FIM_TRY(put_tekfac(f, norm2, record));
     FIM_TRY(put_kronecker(record, p.eigenvalues + p.eigenbasis, why));
 out:
     return status;

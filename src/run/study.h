@@ -25,7 +25,7 @@ void study_solves_allot(study_solves *s, fim_study_options *options);
 // ---- Where KFAC's error is (decomposition.c) ----
 
 // The values decomposition_* of a layer, when kfac is among the methods. `norm` is ‖F‖; `record` holds the
-// floors of the Kronecker spectrum already.
+// floors of the Kronecker spectrum and the methods already.
 fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
                                fim_record *record);
 

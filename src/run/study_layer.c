@@ -252,7 +252,6 @@ fim_status study_layer(const fim_study_options *options, const fim_fisher *f, co
     FIM_TRY(fim_monitor_progress(monitor, what, (double)done, (double)total));
     FIM_TRY(fim_reference_new(f, &options->spectra, options->budget, options->seed, &reference));
     FIM_TRY(put_block(options, f, fisher, reference, record));
-    FIM_TRY(study_decomposition(options, f, fim_reference_norm(reference), record));
     done += 2;
     for (size_t i = 0; i < options->n_methods; i++) {
         snprintf(what, sizeof what, "layer %.60s: %s", record->name, options->methods[i].name);
@@ -261,6 +260,7 @@ fim_status study_layer(const fim_study_options *options, const fim_fisher *f, co
         FIM_TRY(fim_record_add_child(record, options->methods[i].name, &method));
         FIM_TRY(study_method(options, &options->methods[i], f, reference, method));
     }
+    FIM_TRY(study_decomposition(options, f, fim_reference_norm(reference), record));
 out:
     fim_reference_free(reference);
     return fim_context(status, "layer %s", record->name);
