@@ -12,7 +12,8 @@ enum {
     OPTION_FACTORS,
     OPTION_TOLERANCE,
     OPTION_SPECTRA,
-    OPTION_SAMPLING
+    OPTION_SAMPLING,
+    OPTION_REPEAT
 };
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
@@ -35,6 +36,10 @@ static const struct argp_option options[] = {
      "the "
      "samples from each other",
      2},
+    {"repeat", OPTION_REPEAT, "K", 0,
+     "Repeat with K seeds, from --seed on, for the draws of mc and the subset of the data, and show means "
+     "with standard errors (default: 1)",
+     2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
     {"format", OPTION_FORMAT, "F", 0, "Of the result on stdout: table, json or csv (default: table)", 3},
@@ -56,6 +61,7 @@ typedef struct settings {
     fim_source source;
     const char *methods, *metrics, *format, *output;
     bool factors, sampling_error;
+    size_t repeats;
     double tolerance;
     fim_spectra spectra;
     char **files;
@@ -115,6 +121,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case OPTION_SAMPLING:
         s->sampling_error = true;
         return 0;
+    case OPTION_REPEAT:
+        return cli_check(fim_parse_size(argument, "--repeat", 1, 100000, &s->repeats));
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
     case OPTION_SPECTRA:
@@ -179,6 +187,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
         .budget = cli->memory,
         .factors = s->factors,
         .sampling_error = s->sampling_error,
+        .repeats = s->repeats,
         .tolerance = s->tolerance,
         .spectra = {.policy = s->spectra, .flops = SPECTRA_FLOPS / (double)s->n_files}};
     study.fisher.seed = cli->seed;

@@ -38,8 +38,11 @@
 //   sampling_error  ‖F − F_exact‖_F / ‖F_exact‖_F at the same inputs: what drawing labels, or taking those of
 //                   the data, does to F; 0 for the exact Fisher
 //   half_error      ‖F_1 − F_2‖_F / ‖F‖_F of two random halves of the samples: on average twice the error
-//   that
-//                   so many samples leave in F
+//                   that so many samples leave in F
+// With options->repeats, every number of layers and methods that depends on draws and samples is the mean
+// over the repeats, with a value "<name>_se" behind it, the standard error of that mean, and a layer has the
+// value "repeats". Numbers of an iteration are those of its worst repeat; build_seconds, curves and factors
+// are of the first. What one repeat does not have is missing.
 //
 // What was not computed is a value NAN whose note says why, a curve too (a value of the curve's name).
 
@@ -57,6 +60,7 @@ typedef struct fim_study_options {
     bool factors;        // keep the factors of every approximation
     double tolerance;    // of the iterative methods; 0 for their default
     bool sampling_error; // the layers' sampling_error and half_error too
+    size_t repeats;      // of a network's study, with seeds (also the Fisher's) seed, seed + 1, ...; 0 for 1
     // Of which spectra all eigenvalues are computed. With FIM_SPECTRA_AUTO, `flops` is allowed for the dense
     // eigensolvers of all layers and methods together: those of a size are all done or none is, small ones
     // first.

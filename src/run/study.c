@@ -87,8 +87,10 @@ static fim_status add_layer(const fim_study_options *options, const char *name, 
     return status == FIM_OK ? study_sampling(options, f, inputs, layer, monitor, record) : status;
 }
 
-fim_status fim_study_network(const fim_study_options *options, const char *file, const fim_net *net,
-                             const fim_data *data, const fim_monitor *monitor, fim_record *report) {
+// Repeat number `repeat` of `repeats`; *studied becomes the record of its layers.
+static fim_status study_once(const fim_study_options *options, const char *file, const fim_net *net,
+                             const fim_data *data, const fim_monitor *monitor, size_t repeat, size_t repeats,
+                             fim_record *report, fim_record **studied) {
     fim_data subset = {0};
     size_t *layers = NULL, count = 0;
     fim_samples *samples = NULL;
@@ -114,13 +116,13 @@ fim_status fim_study_network(const fim_study_options *options, const char *file,
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(fim_fisher_new(&samples[i], &f));
         const study_inputs inputs = {net, &subset, study_budget_left(options->budget, samples, count)};
-        FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor, i,
-                          count, &inputs, layers[i], records));
+        FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor,
+                          repeat * count + i, repeats * count, &inputs, layers[i], records));
         fim_fisher_free(f);
         f = NULL;
         fim_samples_clear(&samples[i]);
     }
-    FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
+    *studied = records;
 out:
     fim_fisher_free(f);
     for (size_t i = 0; samples != NULL && i < count; i++)
@@ -129,6 +131,33 @@ out:
     free(layers);
     study_solves_clear(&solves);
     fim_data_clear(&subset);
+    return status;
+}
+
+fim_status fim_study_network(const fim_study_options *options, const char *file, const fim_net *net,
+                             const fim_data *data, const fim_monitor *monitor, fim_record *report) {
+    const size_t repeats = options->repeats > 1 ? options->repeats : 1;
+    fim_study_options once = *options;
+    fim_record again, *means = NULL, *next = NULL;
+    fim_record_init(&again, "report");
+    fim_status status = FIM_OK;
+    once.spectra.flops /= (double)repeats;
+    FIM_TRY(study_once(&once, file, net, data, monitor, 0, repeats, report, &means));
+    if (repeats > 1)
+        FIM_TRY(study_repeat_begin(means));
+    once.factors = false;
+    for (size_t k = 1; k < repeats; k++) {
+        once.seed = options->seed + k;
+        once.fisher.seed = options->fisher.seed + k;
+        FIM_TRY(study_once(&once, file, net, data, monitor, k, repeats, &again, &next));
+        study_repeat_add(means, next, k);
+        fim_record_clear(&again);
+    }
+    if (repeats > 1)
+        FIM_TRY(study_repeat_finish(means, repeats));
+    FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
+out:
+    fim_record_clear(&again);
     return fim_context(status, "%s", file);
 }
 
@@ -181,6 +210,10 @@ fim_status fim_study_blocks(const fim_study_options *options, const char *path, 
     study_solves solves = {0};
     fim_study_options allotted = *options;
     fim_status status = FIM_OK;
+    if (options->repeats > 1)
+        FIM_TRY(
+            FIM_FAIL(FIM_ERR_ARGUMENT,
+                     "the samples of a dump are what they are: repeats need the checkpoint and its data"));
     FIM_TRY(fim_blocks_list(path, &names, &count));
     FIM_TRY(fim_alloc(count, sizeof *wanted, "layers", &wanted));
     FIM_TRY(choose_blocks(options->layers, names, count, wanted));

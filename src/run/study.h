@@ -46,6 +46,14 @@ fim_status study_sampling(const fim_study_options *options, const fim_fisher *f,
 // What `count` layers' samples leave of the budget.
 size_t study_budget_left(size_t budget, const fim_samples *samples, size_t count);
 
+// ---- Means over repeats (study_repeat.c) ----
+
+// `layers` of the first repeat become the place of the means.
+fim_status study_repeat_begin(fim_record *layers);
+// Adds repeat k, from 1.
+void study_repeat_add(fim_record *layers, const fim_record *next, size_t k);
+fim_status study_repeat_finish(fim_record *layers, size_t repeats);
+
 // ---- A layer (study_layer.c) ----
 
 // The value with its route, or NAN with the message of a failure that leaves a number out and not the whole

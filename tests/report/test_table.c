@@ -123,6 +123,62 @@ Test(table, what_the_samples_leave_in_doubt_is_told_where_it_is_known) {
     fim_record_clear(&report);
 }
 
+// Numbers with their standard errors, as they are read back: the last digits of both stand for the same
+// place.
+Test(table, a_mean_is_shown_with_its_standard_error) {
+    static const struct {
+        const char *text;
+        double value, error;
+    } good[] = {
+        {"0.1263(12)", 0.12628, 0.00117},
+        {"0.126(12)", 0.12628, 0.0117},
+        {"0.13(50)", 0.12628, 0.496},
+        {"0.1263(1)", 0.12628, 0.000117},
+        {"0.1263", 0.12628, 0.0000117}, // too small to show
+        {"0.1263", 0.12628, 0},
+        {"0.1263", 0.12628, NAN},
+        {"-3.457(12)", -3.4567, 0.0123},
+        {"12.3(15)", 12.34, 1.49},
+        {"3.4(12)", 3.4, 1.2},
+        {"12350(120)", 12345, 123},
+        {"3", 3, 0},
+        {"3.457(12)e-07", 3.4567e-7, 1.23e-9},
+        {"-2.0(30)e-17", -2e-17, 3e-17},
+        {"1.235(46)e+07", 1.2346e7, 4.56e5},
+        {"0.0(12)", 0, 1.2},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        fim_record report;
+        char *table = NULL, *words[40];
+        sample_report(&report, 1);
+        fim_record *layer = &report.children[0].children[0].children[0].children[0];
+        sample_must(fim_record_set(&layer->children[1], "frobenius_error", good[i].value, "mean of 5"));
+        sample_must(fim_record_set(&layer->children[1], "frobenius_error_se", good[i].error, ""));
+        sample_must(fim_record_set(layer, "repeats", 5, ""));
+        sample_must(fim_record_set(layer, "floor_1", 0.5, "mean of 5"));
+        sample_must(fim_record_set(layer, "floor_1_se", 0.0123, ""));
+        cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+        char *line = find_line(table, "layer 4:", "kfac");
+        const size_t columns = split(line, words, 40);
+        char *end = strchr(words[1], '*'); // it may be the best of its column
+        if (end != NULL)
+            *end = '\0';
+        cr_assert(strcmp(words[1], good[i].text) == 0, "%s, expected %s", words[1], good[i].text);
+        free(line);
+        line = find_line(table, "layer 4:", "tkfac");
+        cr_assert(split(line, words, 40) == columns, "errors have no column of their own");
+        free(line);
+        line = find_line(table, "layer 4:", "means of 5 repeats");
+        cr_assert(line != NULL);
+        free(line);
+        line = find_line(table, "layer 4:", "error floor of R Kronecker terms: 0.500(12) (R = 1), ");
+        cr_assert(line != NULL, "%s", table);
+        free(line);
+        free(table);
+        fim_record_clear(&report);
+    }
+}
+
 Test(table, lines_are_aligned_and_end_clean) {
     char *table = NULL;
     table_of(1, &table);
