@@ -248,7 +248,13 @@ static fim_status walk_study(void) {
     fim_data data = {0};
     fim_method *methods = NULL;
     const fim_metric **metrics = NULL;
-    fim_study_options options = {.layers = "0,2", .seed = 1, .budget = SIZE_MAX, .factors = true};
+    fim_study_options options = {.layers = "0,2",
+                                 .seed = 1,
+                                 .budget = SIZE_MAX,
+                                 .factors = true,
+                                 .fisher = {FIM_FISHER_MC, 1, 1},
+                                 .sampling_error = true,
+                                 .repeats = 2};
     fim_record report, again;
     fim_record_init(&report, "report");
     fim_record_init(&again, "");

@@ -35,7 +35,8 @@ void put_file_name(FILE *stream, const char *s);
 // four digits.
 char *format_number(const char *name, double value, char buffer[static 24]);
 // A mean with its standard error in units of the last digit: "0.1263(12)" for 0.1263 ± 0.0012, two digits of
-// the error where four of the value show them. Without an error that shows (also NAN), as format_number.
+// the error where four of the value show them, one beside a power of ten. Without an error that shows (also
+// NAN), as format_number.
 char *format_mean(const char *name, double value, double error, char buffer[static 24]);
 
 // ---- rows.c: the layers of a report, and values of records as a grid ----

@@ -236,6 +236,10 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
         lead = ", ";
     }
     const fim_value *rank = fim_record_value(layer, "rank_1_percent");
+    if (lead[0] == ',' && fim_record_value(layer, "repeats") != NULL) { // with its errors the line is full
+        fputs(line_end, stream);
+        lead = "";
+    }
     if (rank != NULL && !isnan(rank->value))
         put_value(stream, lead[0] == ',' ? "; 1 % with R = " : "1 % error with R = ", layer, rank->name);
     if (lead[0] == ',' || (rank != NULL && !isnan(rank->value)))

@@ -5,7 +5,7 @@
 
 #include "parts.h"
 
-enum { HEAD_LINES = 4, HEAD_WIDTH = 9 };
+enum { HEAD_LINES = 4, HEAD_WIDTH = 9, TABLE_WIDTH = 120 };
 
 // A column's name in lines of about HEAD_WIDTH characters, the last line at the bottom.
 typedef struct head {
@@ -81,7 +81,7 @@ typedef struct column {
 static void measure(const grid *g, size_t c, column *out) {
     break_head(g->columns[c], &out->head);
     out->width = out->head.width;
-    out->mark_width = 1;
+    out->mark_width = 0;
     for (size_t r = 0; r < g->n_rows; r++) {
         char buffer[64];
         const grid_cell *cell = &g->cells[r * g->n_columns + c];
@@ -89,6 +89,15 @@ static void measure(const grid *g, size_t c, column *out) {
         out->width = width > out->width ? width : out->width;
         out->mark_width = mark_width > out->mark_width ? mark_width : out->mark_width;
     }
+}
+
+// Columns without marks keep the place of one, for a wider gap, where the table stays within its width.
+static void loosen(column *columns, size_t n, size_t name_width) {
+    size_t total = name_width;
+    for (size_t c = 0; c < n; c++)
+        total += 1 + columns[c].width + (columns[c].mark_width > 0 ? columns[c].mark_width : 1);
+    for (size_t c = 0; total <= TABLE_WIDTH && c < n; c++)
+        columns[c].mark_width = columns[c].mark_width > 0 ? columns[c].mark_width : 1;
 }
 
 static void put_heads(FILE *stream, const grid *g, const column *columns, size_t name_width) {
@@ -125,6 +134,7 @@ fim_status put_grid(FILE *stream, const grid *g) {
     }
     for (size_t c = 0; c < g->n_columns; c++)
         measure(g, c, &columns[c]);
+    loosen(columns, g->n_columns, name_width);
     put_heads(stream, g, columns, name_width);
     for (size_t r = 0; r < g->n_rows; r++) {
         line l = {stream, 0};

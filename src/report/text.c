@@ -157,7 +157,8 @@ char *format_mean(const char *name, double value, double error, char buffer[stat
         return format_number(name, value, buffer);
     const bool plain = size >= 0.000999 && size < 99995;
     const int top = (int)floor(log10(size)), exponent = plain ? 0 : top;
-    const int two = (int)floor(log10(error)) - 1, four = top - 3, last = two > four ? two : four;
+    const int blurred = (int)floor(log10(error)) - plain, four = top - 3,
+              last = blurred > four ? blurred : four;
     const double unit = pow(10, last), scale = pow(10, exponent), units = round(error / unit);
     if (units < 1)
         return format_number(name, value, buffer);
