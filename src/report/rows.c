@@ -100,24 +100,35 @@ static size_t footnote(grid *g, const char *why) {
     return g->n_whys;
 }
 
+static bool is_bound(const fim_value *v, const char *kind) {
+    return v != NULL && strncmp(v->note, kind, strlen(kind)) == 0;
+}
+
+// Marks the smallest values of a column. Where a bound leaves open which these are, none is marked.
 static void mark_best(grid *g, size_t column) {
     // Two errors at the level of rounding are equally good, and so are two that read the same.
     const double rounding = 1e-12;
     double best = INFINITY;
-    char best_text[24] = "";
+    char best_text[24] = "", shown[24];
     for (size_t r = 0; r < g->n_rows; r++) {
-        double size = fabs(value_or_nan(g->records[r], g->columns[column]));
+        const double size = fabs(value_or_nan(g->records[r], g->columns[column]));
         if (size < best) {
             best = size;
             format_number(g->columns[column], size, best_text);
         }
     }
     for (size_t r = 0; r < g->n_rows; r++) {
-        double size = fabs(value_or_nan(g->records[r], g->columns[column]));
-        char size_text[24];
+        const fim_value *v = fim_record_value(g->records[r], g->columns[column]);
+        const bool smallest =
+            v != NULL && strcmp(format_number(v->name, fabs(v->value), shown), best_text) == 0;
+        if ((is_bound(v, "upper bound") && !smallest) || (is_bound(v, "lower bound") && smallest))
+            return;
+    }
+    for (size_t r = 0; r < g->n_rows; r++) {
+        const double size = fabs(value_or_nan(g->records[r], g->columns[column]));
         if (isfinite(size))
             g->cells[r * g->n_columns + column].best =
-                strcmp(format_number(g->columns[column], size, size_text), best_text) == 0 || size < rounding;
+                strcmp(format_number(g->columns[column], size, shown), best_text) == 0 || size < rounding;
     }
 }
 

@@ -218,6 +218,24 @@ Test(table, a_bound_is_shown_as_one) {
     cr_assert(strstr(line, " ≤0.2500 ") != NULL, "%s", line);
     free(line);
     free(table);
+    // An upper bound says that a smaller value may hide there: no spectrum error is marked any more,
+    // Frobenius errors are.
+    const fim_value *smallest = NULL;
+    for (size_t m = 0; m < layer->n_children; m++) {
+        const fim_value *v = fim_record_value(&layer->children[m], "spectrum_error");
+        if (v != NULL && isfinite(v->value) && (smallest == NULL || v->value < smallest->value))
+            smallest = v;
+    }
+    char best[32];
+    cr_assert(smallest != NULL && smallest->value < 0.25);
+    snprintf(best, sizeof best, "%.4g*", smallest->value);
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    char *section = strstr(table, "layer 4:"), *next = strstr(section + 1, "layer ");
+    if (next != NULL)
+        *next = '\0';
+    cr_assert(strstr(section, best) == NULL, "%s is marked:\n%s", best, section);
+    cr_assert(strchr(section, '*') != NULL, "nothing is marked:\n%s", section);
+    free(table);
     fim_record_clear(&report);
 }
 
