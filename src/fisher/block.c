@@ -1,6 +1,8 @@
 // The block as its users see it: shape checks, and what follows from the classes' few products.
 #include <gsl/gsl_blas.h>
 #include <math.h>
+#include <omp.h>
+#include <string.h>
 
 #include "block.h"
 #include "fim/linalg.h"
@@ -117,30 +119,31 @@ fim_status fim_fisher_packed(const fim_fisher *f, gsl_matrix *rs) {
 }
 
 // Row (i, i2) of Rs is the packed block of F at inputs i and i2, once more times √2 off the diagonal. Each
-// block of F is written row by row, and so is its twin at (i2, i).
-static void unpack_blocks(const gsl_matrix *rs, size_t d_a, size_t d_g, gsl_matrix *dense) {
+// block is unpacked where it stays in the cache, for columns of F lie pages apart, and then written row by
+// row, with its twin at (i2, i).
+static fim_status unpack_blocks(const gsl_matrix *rs, size_t d_a, size_t d_g, gsl_matrix *dense) {
+    const size_t threads = (size_t)omp_get_max_threads();
+    gsl_matrix *scratch = NULL;
+    fim_status status = fim_matrix_new(threads * d_g, d_g, "blocks between inputs", &scratch);
+    if (status != FIM_OK)
+        return status;
 #pragma omp parallel for schedule(dynamic)
-    for (size_t i = 0; i < d_a; i++)
+    for (size_t i = 0; i < d_a; i++) {
+        gsl_matrix_view block =
+            gsl_matrix_submatrix(scratch, (size_t)omp_get_thread_num() * d_g, 0, d_g, d_g);
         for (size_t i2 = i; i2 < d_a; i2++) {
-            const double *packed = rs->data + (i * d_a - i * (i + 1) / 2 + i2) * rs->tda;
-            const double scale = i == i2 ? 1 : M_SQRT1_2;
-            double *block = dense->data + i * d_g * dense->tda + i2 * d_g;
-            double *twin = dense->data + i2 * d_g * dense->tda + i * d_g;
+            fim_svec_unpack(rs->data + (i * d_a - i * (i + 1) / 2 + i2) * rs->tda, &block.matrix);
+            if (i2 > i)
+                gsl_matrix_scale(&block.matrix, M_SQRT1_2);
             for (size_t j = 0; j < d_g; j++) {
-                block[j * dense->tda + j] = scale * packed[0];
-                for (size_t k = 1; k < d_g - j; k++)
-                    block[j * dense->tda + j + k] = M_SQRT1_2 * scale * packed[k];
-                packed += d_g - j;
-            }
-            for (size_t j = 0; j < d_g; j++) { // the lower triangle of the block, then its twin
-                double *row = block + j * dense->tda;
-                for (size_t k = 0; k < j; k++)
-                    row[k] = block[k * dense->tda + j];
-                if (i2 > i)
-                    for (size_t k = 0; k < d_g; k++)
-                        twin[j * dense->tda + k] = row[k];
+                const double *row = block.matrix.data + j * block.matrix.tda;
+                memcpy(dense->data + (i * d_g + j) * dense->tda + i2 * d_g, row, d_g * sizeof *row);
+                memcpy(dense->data + (i2 * d_g + j) * dense->tda + i * d_g, row, d_g * sizeof *row);
             }
         }
+    }
+    gsl_matrix_free(scratch);
+    return FIM_OK;
 }
 
 fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense) {
@@ -151,7 +154,7 @@ fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense) {
         return status;
     FIM_TRY(fim_matrix_new(fim_svec_size(f->d_a), fim_svec_size(f->d_g), "the rearranged block", &rs));
     FIM_TRY(f->class->packed(f, rs));
-    unpack_blocks(rs, f->d_a, f->d_g, dense);
+    FIM_TRY(unpack_blocks(rs, f->d_a, f->d_g, dense));
 out:
     gsl_matrix_free(rs);
     return status;
