@@ -65,10 +65,10 @@ const fim_table *fim_record_table(const fim_record *record, const char *name);
 const fim_record *fim_record_child(const fim_record *record, const char *name);
 
 // A record as an HDF5 file: numbers and texts become attributes (a missing number is written as the text
-// attribute
-// "<name>_why"; the note of a present one as "<name>_route"), curves and tables data sets with attribute
-// "note", children groups (with attribute "index", their order). A child name may hold '/', which makes
-// nested groups of it: they are read back as the nested children they are. The root carries `format` and
+// attribute "<name>_why"; the note of a present one as "<name>_route"), curves and tables data sets with
+// attribute "note", children groups (with attribute "index", their order). A child name may hold '/', which
+// makes nested groups of it: they are read back as the nested children they are. "/layers" is a second name
+// of "/checkpoints/0/layers" where there is such a group, and is not read back. The root carries `format` and
 // `version`.
 fim_status fim_record_write(const fim_record *record, const char *format, const char *path, bool overwrite);
 // FIM_ERR_FORMAT when the file is of another format. *record is initialised on success.

@@ -97,6 +97,8 @@ fim_status fim_h5_matrix(fim_h5 *file, const char *item, size_t rows, size_t col
 
 // The group and those above it that are missing; `index` becomes its attribute when it is not FIM_H5_ANY.
 fim_status fim_h5_put_group(const fim_h5 *file, const char *item, size_t index);
+// A second name for the group or data set `item`, by a hard link.
+fim_status fim_h5_put_alias(const fim_h5 *file, const char *item, const char *alias);
 // Bytes that are not printable UTF-8 become '?'.
 fim_status fim_h5_put_text(const fim_h5 *file, const char *item, const char *attribute, const char *text);
 fim_status fim_h5_put_number(const fim_h5 *file, const char *item, const char *attribute, double value);

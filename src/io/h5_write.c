@@ -31,6 +31,11 @@ fim_status fim_h5_put_group(const fim_h5 *file, const char *item, size_t index) 
     return status;
 }
 
+fim_status fim_h5_put_alias(const fim_h5 *file, const char *item, const char *alias) {
+    herr_t linked = H5Lcreate_hard(file->id, item, file->id, alias, H5P_DEFAULT, H5P_DEFAULT);
+    return linked < 0 ? not_written(file, alias) : FIM_OK;
+}
+
 static fim_status put_attribute(const fim_h5 *file, const char *item, const char *name, hid_t stored,
                                 hid_t memory, const void *value) {
     fim_status status = FIM_OK;

@@ -119,6 +119,31 @@ Test(record_file, lies_as_the_contract_says) {
     fim_record_clear(&r);
 }
 
+Test(record_file, layers_of_the_first_checkpoint_have_a_second_name) {
+    fim_record r, found;
+    fim_record *child = NULL;
+    fim_record_init(&r, "");
+    for (int i = 0; i < 2; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "checkpoints/%d/layers/fc1", i);
+        TEST_OK(fim_record_add_child(&r, name, &child));
+        TEST_OK(fim_record_set(child, "d_a", 10 + i, ""));
+    }
+    TEST_OK(fim_record_write(&r, "fim-report", scratch("r.h5"), false));
+    hid_t file = H5Fopen(scratch("r.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t attribute = H5Aopen_by_name(file, "/layers/fc1", "d_a", H5P_DEFAULT, H5P_DEFAULT);
+    double value = 0;
+    cr_assert(attribute >= 0 && H5Aread(attribute, H5T_NATIVE_DOUBLE, &value) >= 0);
+    cr_assert(eq(dbl, value, 10));
+    H5Aclose(attribute);
+    H5Fclose(file);
+    TEST_OK(fim_record_read(scratch("r.h5"), "fim-report", budget, &found));
+    cr_assert(found.n_children == 1 && strcmp(found.children[0].name, "checkpoints") == 0);
+    cr_assert(eq(sz, found.children[0].n_children, 2));
+    fim_record_clear(&found);
+    fim_record_clear(&r);
+}
+
 Test(record_file, a_slash_makes_nested_groups) {
     fim_record r, found;
     fim_record *child = NULL;
