@@ -137,6 +137,7 @@ static void packed_times(const double *packed, size_t d, const double *t, double
     for (size_t i = 0; i < d; i++) {
         double sum = M_SQRT2 * packed[0] * t[i];
         packed++;
+#pragma omp simd reduction(+ : sum)
         for (size_t j = 0; j < d - i - 1; j++) {
             sum += packed[j] * t[i + 1 + j];
             z[i + 1 + j] += packed[j] * t[i];
@@ -152,6 +153,7 @@ static void rows_times(const gsl_matrix *g, size_t first, size_t columns, const 
     for (size_t c = 0; c < columns; c++) {
         const double *row = g->data + (first + c) * g->tda;
         double weight = 0;
+#pragma omp simd reduction(+ : weight)
         for (size_t j = 0; j < g->size2; j++)
             weight += row[j] * t[j];
         for (size_t j = 0; j < g->size2; j++)
