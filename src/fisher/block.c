@@ -1,7 +1,6 @@
 // The block as its users see it: shape checks, and what follows from the classes' few products.
 #include <gsl/gsl_blas.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "block.h"
@@ -122,28 +121,26 @@ fim_status fim_fisher_packed(const fim_fisher *f, gsl_matrix *rs) {
 // block is unpacked where it stays in the cache, for columns of F lie pages apart, and then written row by
 // row, with its twin at (i2, i).
 static fim_status unpack_blocks(const gsl_matrix *rs, size_t d_a, size_t d_g, gsl_matrix *dense) {
-    const size_t threads = (size_t)omp_get_max_threads();
-    gsl_matrix *scratch = NULL;
-    fim_status status = fim_matrix_new(threads * d_g, d_g, "blocks between inputs", &scratch);
-    if (status != FIM_OK)
-        return status;
-#pragma omp parallel for schedule(dynamic)
+    bool lost = false;
+#pragma omp parallel for schedule(dynamic) reduction(|| : lost)
     for (size_t i = 0; i < d_a; i++) {
-        gsl_matrix_view block =
-            gsl_matrix_submatrix(scratch, (size_t)omp_get_thread_num() * d_g, 0, d_g, d_g);
-        for (size_t i2 = i; i2 < d_a; i2++) {
-            fim_svec_unpack(rs->data + (i * d_a - i * (i + 1) / 2 + i2) * rs->tda, &block.matrix);
+        gsl_matrix *block = gsl_matrix_alloc(d_g, d_g);
+        for (size_t i2 = i; block != NULL && i2 < d_a; i2++) {
+            fim_svec_unpack(rs->data + (i * d_a - i * (i + 1) / 2 + i2) * rs->tda, block);
             if (i2 > i)
-                gsl_matrix_scale(&block.matrix, M_SQRT1_2);
+                gsl_matrix_scale(block, M_SQRT1_2);
             for (size_t j = 0; j < d_g; j++) {
-                const double *row = block.matrix.data + j * block.matrix.tda;
+                const double *row = block->data + j * block->tda;
                 memcpy(dense->data + (i * d_g + j) * dense->tda + i2 * d_g, row, d_g * sizeof *row);
                 memcpy(dense->data + (i2 * d_g + j) * dense->tda + i * d_g, row, d_g * sizeof *row);
             }
         }
+        lost = lost || block == NULL;
+        gsl_matrix_free(block);
     }
-    gsl_matrix_free(scratch);
-    return FIM_OK;
+    // The message belongs to the calling thread.
+    return lost ? FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a %zu x %zu block between inputs", d_g, d_g)
+                : FIM_OK;
 }
 
 fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense) {
