@@ -25,6 +25,7 @@ const char *fim_linalg_describe(char *buffer, size_t size);
 // ---- Allocation with a status (zeroed; rows or columns may be 0) ----
 
 fim_status fim_matrix_new(size_t rows, size_t columns, const char *what, gsl_matrix **out);
+fim_status fim_matrix_new_single(size_t rows, size_t columns, const char *what, gsl_matrix_float **out);
 fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out);
 // Deep copies.
 fim_status fim_matrix_copy(const gsl_matrix *source, const char *what, gsl_matrix **out);

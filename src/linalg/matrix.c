@@ -11,6 +11,16 @@ fim_status fim_matrix_new(size_t rows, size_t columns, const char *what, gsl_mat
     return FIM_OK;
 }
 
+fim_status fim_matrix_new_single(size_t rows, size_t columns, const char *what, gsl_matrix_float **out) {
+    gsl_matrix_float *m = fim_size_mul(fim_size_mul(rows, columns), sizeof(float)) < SIZE_MAX / 2
+                              ? gsl_matrix_float_calloc(rows, columns)
+                              : NULL;
+    if (m == NULL)
+        return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a %zu x %zu matrix for %s", rows, columns, what);
+    *out = m;
+    return FIM_OK;
+}
+
 fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out) {
     gsl_vector *v = size < SIZE_MAX / 16 ? gsl_vector_calloc(size) : NULL;
     if (v == NULL)

@@ -2,9 +2,8 @@
 #ifndef FIM_NET_INTERNAL_H
 #define FIM_NET_INTERNAL_H
 
-#include <math.h>
-
 #include "fim/net.h"
+#include "fim/real.h"
 
 // Elements from which an elementwise loop wakes other threads. It is large because OpenMP's threads spin for
 // some milliseconds after their work, on the cores that the BLAS's threads need next: measured, a training
@@ -12,21 +11,44 @@
 #define PARALLEL_ELEMENTS ((size_t)1 << 22)
 
 // 1/(1 + exp(−s)) and log(1 + exp(s)), without overflow and without losing small values.
-static inline double logistic(double s) {
-    double e = exp(-fabs(s));
+static inline real logistic(real s) {
+    real e = exp(-fabs(s));
     return (s >= 0 ? 1 : e) / (1 + e);
 }
 
-static inline double softplus(double s) {
+static inline real softplus(real s) {
     return (s > 0 ? s : 0) + log1p(exp(-fabs(s)));
 }
 
 // Index of `text` in names[0..count). FIM_ERR_UNKNOWN lists them; `what` says what they name.
 fim_status name_find(const char *what, const char *const *names, size_t count, const char *text, size_t *out);
 
+// out[j] = φ(in[j]) and out[j] = φ'(in[j]), j < n.
+void REAL(activation_values)(fim_activation activation, const real *in, size_t n, real *out);
+void REAL(activation_slopes)(fim_activation activation, const real *in, size_t n, real *out);
 // a[r][j] = φ(s[r][j]) for all r, j of s; a may have more columns, which stay as they are.
-void activation_map(fim_activation activation, const gsl_matrix *s, gsl_matrix *a);
+void REAL(activation_map)(fim_activation activation, const REAL_MATRIX *s, REAL_MATRIX *a);
 // g[r·columns + c][j] *= φ'(s[r][j]) for all c < columns.
-void activation_scale(fim_activation activation, const gsl_matrix *s, size_t columns, gsl_matrix *g);
+void REAL(activation_scale)(fim_activation activation, const REAL_MATRIX *s, size_t columns, REAL_MATRIX *g);
+
+// The targets: y, or the inputs of an auto-encoder.
+const REAL_MATRIX *REAL(targets)(const REAL(fim_data) * data);
+// The mean of y under the model, of n logits z.
+void REAL(output_mean)(fim_likelihood likelihood, const real *z, size_t n, real *mean);
+
+// The first rows and columns of m.
+static inline REAL_MATRIX REAL(head)(const REAL_MATRIX *m, size_t rows, size_t columns) {
+    REAL_MATRIX view = *m;
+    view.size1 = rows;
+    view.size2 = columns;
+    view.block = NULL;
+    view.owner = 0;
+    return view;
+}
+
+// The weight without the bias column.
+static inline REAL_MATRIX REAL(weight)(const REAL(fim_layer) * layer) {
+    return REAL(head)(layer->w, layer->w->size1, REAL(fim_layer_inputs)(layer));
+}
 
 #endif

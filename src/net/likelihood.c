@@ -25,11 +25,6 @@ fim_status fim_likelihood_parse(const char *name, fim_likelihood *out) {
     return status;
 }
 
-// The targets: y, or the inputs of an auto-encoder.
-static const gsl_matrix *targets(const fim_data *data) {
-    return data->y != NULL ? data->y : data->x;
-}
-
 static fim_status check_labels(const fim_data *data, size_t outputs) {
     if (data->labels == NULL)
         return FIM_FAIL(FIM_ERR_UNAVAILABLE,
@@ -63,85 +58,6 @@ fim_status fim_likelihood_check(fim_likelihood likelihood, const fim_data *data,
                                 likelihood == FIM_BERNOULLI ? "values in [0, 1]" : "finite values");
         }
     return FIM_OK;
-}
-
-// max z, which is taken out of every exponential so that none overflows.
-static double largest(const double *z, size_t n) {
-    double top = z[0];
-    for (size_t j = 1; j < n; j++)
-        top = z[j] > top ? z[j] : top;
-    return top;
-}
-
-static double log_sum_exp(const double *z, size_t n) {
-    double top = largest(z, n), sum = 0;
-    for (size_t j = 0; j < n; j++)
-        sum += exp(z[j] - top);
-    return top + log(sum);
-}
-
-static void softmax(const double *z, size_t n, double *p) {
-    double top = largest(z, n), sum = 0;
-    for (size_t j = 0; j < n; j++)
-        sum += p[j] = exp(z[j] - top);
-    for (size_t j = 0; j < n; j++)
-        p[j] /= sum;
-}
-
-// The mean of y under the model.
-static void output_mean(fim_likelihood likelihood, const double *z, size_t n, double *mean) {
-    switch (likelihood) {
-    case FIM_CATEGORICAL:
-        softmax(z, n, mean);
-        break;
-    case FIM_BERNOULLI:
-        for (size_t j = 0; j < n; j++)
-            mean[j] = logistic(z[j]);
-        break;
-    default:
-        memcpy(mean, z, n * sizeof *mean);
-    }
-}
-
-void fim_likelihood_loss(fim_likelihood likelihood, const gsl_matrix *z, const fim_data *data, size_t first,
-                         double *loss) {
-    size_t n = z->size2;
-#pragma omp parallel for if (z->size1 * n >= PARALLEL_ELEMENTS)
-    for (size_t r = 0; r < z->size1; r++) {
-        const double *row = z->data + r * z->tda;
-        double sum = 0;
-        if (likelihood == FIM_CATEGORICAL) {
-            sum = log_sum_exp(row, n) - row[data->labels[first + r]];
-        } else {
-            const gsl_matrix *all = targets(data);
-            const double *y = all->data + (first + r) * all->tda;
-            if (likelihood == FIM_BERNOULLI)
-                for (size_t j = 0; j < n; j++)
-                    sum += softplus(row[j]) - y[j] * row[j];
-            else
-                for (size_t j = 0; j < n; j++)
-                    sum += 0.5 * (y[j] - row[j]) * (y[j] - row[j]);
-        }
-        loss[r] = sum;
-    }
-}
-
-void fim_likelihood_gradient(fim_likelihood likelihood, const gsl_matrix *z, const fim_data *data,
-                             size_t first, gsl_matrix *dz) {
-    size_t n = z->size2;
-#pragma omp parallel for if (z->size1 * n >= PARALLEL_ELEMENTS)
-    for (size_t r = 0; r < z->size1; r++) {
-        double *g = dz->data + r * dz->tda;
-        output_mean(likelihood, z->data + r * z->tda, n, g);
-        if (likelihood == FIM_CATEGORICAL) {
-            g[data->labels[first + r]] -= 1;
-        } else {
-            const gsl_matrix *all = targets(data);
-            const double *y = all->data + (first + r) * all->tda;
-            for (size_t j = 0; j < n; j++)
-                g[j] -= y[j];
-        }
-    }
 }
 
 // g = (mean − y) · scale with y drawn from the model whose mean is `mean`.

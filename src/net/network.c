@@ -52,29 +52,6 @@ out:
     return status;
 }
 
-void fim_net_clear(fim_net *net) {
-    for (size_t l = 0; l < net->n_layers; l++)
-        gsl_matrix_free(net->layers[l].w);
-    free(net->layers);
-    *net = (fim_net){0};
-}
-
-fim_status fim_net_copy(const fim_net *source, fim_net *out) {
-    fim_status status = FIM_OK;
-    fim_net copy = {0};
-    FIM_TRY(fim_net_init_empty(&copy, source->likelihood, source->n_layers));
-    for (size_t l = 0; l < source->n_layers; l++) {
-        copy.layers[l] = source->layers[l];
-        copy.layers[l].w = NULL;
-        FIM_TRY(fim_matrix_copy(source->layers[l].w, "weights", &copy.layers[l].w));
-    }
-    *out = copy;
-    return FIM_OK;
-out:
-    fim_net_clear(&copy);
-    return status;
-}
-
 fim_status fim_net_xavier(fim_net *net, double bias, uint64_t seed) {
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     if (rng == NULL)

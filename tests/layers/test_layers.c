@@ -38,7 +38,11 @@ static const struct {
 // Public lists that are no header of a room's name.
 static const struct {
     const char *file, *room;
-} lists[] = {{"activations.def", "net"}, {"approximations.def", "approx"}, {"metrics.def", "metric"}};
+} lists[] = {{"activations.def", "net"},
+             {"net_real.h", "net"},
+             {"real.h", "linalg"},
+             {"approximations.def", "approx"},
+             {"metrics.def", "metric"}};
 
 static const char *source(const char *rest) {
     static char path[1024];
