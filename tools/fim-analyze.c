@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fim/report.h"
+#include "network.h"
 #include "source.h"
 
 enum {
@@ -59,6 +60,7 @@ static const char doc[] =
 
 typedef struct settings {
     fim_source source;
+    fim_checkpoint_options network;
     const char *methods, *metrics, *format, *output;
     bool factors, sampling_error;
     size_t repeats;
@@ -105,6 +107,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->source;
+        state->child_inputs[1] = &s->network;
         return 0;
     case 'M':
         s->methods = argument;
@@ -153,7 +156,7 @@ static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_optio
     if (kind != FIM_FILE_CHECKPOINT)
         return FIM_FAIL(FIM_ERR_FORMAT,
                         "%s is neither a checkpoint nor a file of blocks (fim-info tells what it is)", file);
-    FIM_TRY(fim_checkpoint_read(file, cli->memory, &net));
+    FIM_TRY(network_read(cli, &s->network, file, &net));
     if (data->x == NULL)
         FIM_TRY(source_read(cli, &s->source, data));
     FIM_TRY(fim_study_network(study, file, &net, data, &cli->monitor, report));
@@ -216,7 +219,8 @@ out:
 }
 
 int main(int argc, char **argv) {
-    static const struct argp_child children[] = {{&source_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&source_argp, 0, NULL, 0}, {&network_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {.options = options,
                                      .parser = parse,
                                      .args_doc = "FILE... --data SPEC",

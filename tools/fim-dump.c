@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fim/linalg.h"
+#include "network.h"
 #include "source.h"
 
 enum { OPTION_WITH = 0x200, OPTION_PACKED };
@@ -28,6 +29,7 @@ static const char doc[] =
 
 typedef struct settings {
     fim_source source;
+    fim_checkpoint_options network;
     char *checkpoint;
     const char *output;
     fim_blocks_options blocks;
@@ -51,6 +53,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->source;
+        state->child_inputs[1] = &s->network;
         return 0;
     case 'o':
         s->output = argument;
@@ -133,7 +136,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     fim_record_init(&header, "blocks");
     s->source.fisher.seed = cli->seed;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_checkpoint_read(s->checkpoint, cli->memory, &net));
+    FIM_TRY(network_read(cli, &s->network, s->checkpoint, &net));
     FIM_TRY(fim_study_layers(s->source.layers, net.n_layers, &layers, &count));
     FIM_TRY(check_sizes(&net, layers, count, cli->memory));
     FIM_TRY(source_read(cli, &s->source, &data));
@@ -168,7 +171,8 @@ out:
 }
 
 int main(int argc, char **argv) {
-    static const struct argp_child children[] = {{&source_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&source_argp, 0, NULL, 0}, {&network_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {.options = options,
                                      .parser = parse,
                                      .args_doc = "CHECKPOINT --data SPEC -o FILE",

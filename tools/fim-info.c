@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "fim/io.h"
 #include "fim/linalg.h"
+#include "network.h"
 
 enum { OPTION_BUILD = 0x200 };
 
@@ -25,6 +26,7 @@ static const char doc[] =
 
 typedef struct settings {
     bool build;
+    fim_checkpoint_options network;
     char **inputs; // of argv
     size_t n_inputs;
 } settings;
@@ -33,6 +35,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     (void)argument;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &s->network;
+        return 0;
     case OPTION_BUILD:
         s->build = true;
         return 0;
@@ -73,24 +78,36 @@ static fim_status show_root(FILE *out, const char *path) {
 
 // ---- Checkpoints ----
 
-static fim_status show_checkpoint(FILE *out, const char *path, size_t budget) {
-    fim_net net;
-    fim_status status = fim_checkpoint_read(path, budget, &net);
+static void show_layers(FILE *out, const fim_checkpoint *checkpoint) {
+    const fim_net *net = &checkpoint->net;
+    fprintf(out, "  %5s  %-11s  %6s  %7s  %4s  %10s  %-22s  %s\n", "layer", "activation", "inputs", "outputs",
+            "bias", "parameters", "range", "from");
+    for (size_t l = 0; l < net->n_layers; l++) {
+        const fim_layer *layer = &net->layers[l];
+        char range[64];
+        snprintf(range, sizeof range, "[%.4g, %.4g]", gsl_matrix_min(layer->w), gsl_matrix_max(layer->w));
+        fprintf(out, "  %5zu  %-11s  %6zu  %7zu  %4s  %10zu  %-22s  %s\n", l,
+                fim_activation_name(layer->activation), fim_layer_inputs(layer), fim_layer_d_g(layer),
+                layer->bias ? "yes" : "no", fim_layer_d_a(layer) * fim_layer_d_g(layer), range,
+                checkpoint->sources[l]);
+    }
+}
+
+static fim_status show_checkpoint(FILE *out, const char *path, const fim_checkpoint_options *network,
+                                  size_t budget) {
+    fim_checkpoint checkpoint;
+    fim_status status = fim_checkpoint_load(path, budget, network, &checkpoint);
     if (status != FIM_OK)
         return status;
-    fprintf(out, "%s: checkpoint of %zu layers, %zu parameters\n", path, net.n_layers,
-            fim_net_parameters(&net));
-    fprintf(out, "  %5s  %-6s  %-10s  %6s  %7s  %4s  %10s  %s\n", "layer", "kind", "activation", "inputs",
-            "outputs", "bias", "parameters", "range");
-    for (size_t l = 0; l < net.n_layers; l++) {
-        const fim_layer *layer = &net.layers[l];
-        fprintf(out, "  %5zu  %-6s  %-10s  %6zu  %7zu  %4s  %10zu  [%.4g, %.4g]\n", l, "linear",
-                fim_activation_name(layer->activation), fim_layer_inputs(layer), fim_layer_d_g(layer),
-                layer->bias ? "yes" : "no", fim_layer_d_a(layer) * fim_layer_d_g(layer),
-                gsl_matrix_min(layer->w), gsl_matrix_max(layer->w));
-    }
-    fim_net_clear(&net);
-    return show_root(out, path);
+    fprintf(out, "%s: checkpoint (%s) of %zu layers, %zu parameters, likelihood %s\n", path,
+            checkpoint.format, checkpoint.net.n_layers, fim_net_parameters(&checkpoint.net),
+            fim_likelihood_name(checkpoint.net.likelihood));
+    show_layers(out, &checkpoint);
+    for (size_t i = 0; i < checkpoint.n_notes; i++)
+        fprintf(out, "  note: %s\n", checkpoint.notes[i]);
+    bool native = strcmp(checkpoint.format, "native") == 0;
+    fim_checkpoint_clear(&checkpoint);
+    return native ? show_root(out, path) : FIM_OK;
 }
 
 // ---- Blocks ----
@@ -262,14 +279,15 @@ static void show_build(FILE *out) {
 
 // ---- The tool ----
 
-static fim_status show_file(FILE *out, const char *path, size_t budget) {
+static fim_status show_file(FILE *out, const char *path, const fim_checkpoint_options *network,
+                            size_t budget) {
     fim_file_kind kind = FIM_FILE_DATA;
     fim_status status = strncmp(path, "curves:", 7) == 0 ? FIM_OK : fim_file_sniff(path, &kind);
     if (status != FIM_OK)
         return status;
     switch (kind) {
     case FIM_FILE_CHECKPOINT:
-        return show_checkpoint(out, path, budget);
+        return show_checkpoint(out, path, network, budget);
     case FIM_FILE_BLOCKS:
         return show_blocks(out, path);
     case FIM_FILE_REPORT:
@@ -292,7 +310,7 @@ static fim_status work(fim_cli *cli, const settings *s) {
     if (s->build)
         show_build(out);
     for (size_t i = 0; i < s->n_inputs && status == FIM_OK; i++)
-        status = show_file(out, s->inputs[i], cli->memory);
+        status = show_file(out, s->inputs[i], &s->network, cli->memory);
     bool written = fclose(out) == 0;
     if (status == FIM_OK && !written)
         status = FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate the output");
@@ -306,7 +324,9 @@ static fim_status work(fim_cli *cli, const settings *s) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp argp = {.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc};
+    static const struct argp_child children[] = {{&network_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .options = options, .parser = parse, .args_doc = "FILE...", .doc = doc, .children = children};
     fim_cli cli;
     settings s = {0};
     fim_status status = cli_start(&cli, "fim-info", &argp, &s, argc, argv);

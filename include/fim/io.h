@@ -101,6 +101,30 @@ fim_status fim_file_attributes(const char *path, fim_record *record);
 
 // ---- Checkpoints (src/io/formats.def) ----
 
+// What the user says about a file that does not tell it all. NULL: nothing.
+typedef struct fim_checkpoint_options {
+    const char *activation; // of all layers but the last
+    const char *likelihood;
+    const char *arch; // a JSON file that describes the network (README.md has its keys)
+} fim_checkpoint_options;
+
+// A network and how the file was understood.
+typedef struct fim_checkpoint {
+    fim_net net;
+    char format[64]; // "safetensors"
+    char **sources;  // per layer, where its numbers come from: "fc1.weight, fc1.bias"
+    size_t n_notes;  // remarks, one line each: what was folded, skipped or taken for granted
+    char **notes;
+} fim_checkpoint;
+
+void fim_checkpoint_clear(fim_checkpoint *checkpoint);
+// Clears all but the network, which becomes the caller's.
+fim_net fim_checkpoint_take(fim_checkpoint *checkpoint);
+// The network in a file of any known format, and how it was understood; options may be NULL. The network has
+// passed fim_net_check. FIM_ERR_FORMAT, FIM_ERR_SHAPE or FIM_ERR_VALUE name file, tensor and remedy.
+fim_status fim_checkpoint_load(const char *path, size_t budget, const fim_checkpoint_options *options,
+                               fim_checkpoint *out);
+// The network alone, from a file that tells all about it.
 fim_status fim_checkpoint_read(const char *path, size_t budget, fim_net *out);
 // `extra` (provenance, epoch, ...; may be NULL) becomes root attributes. float64 weights.
 fim_status fim_checkpoint_write(const fim_net *net, const fim_record *extra, const char *path,

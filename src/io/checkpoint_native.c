@@ -103,30 +103,56 @@ out:
     return status;
 }
 
-fim_status fim_format_native_read(const char *path, size_t budget, fim_net *out) {
+// The file says all of it: options that say something else are contradictions.
+static fim_status check_options(const char *path, const fim_checkpoint_options *options,
+                                fim_likelihood likelihood) {
+    if (options->activation != NULL || options->arch != NULL)
+        return FIM_FAIL(FIM_ERR_ARGUMENT,
+                        "%s: tells its layers and activations itself; %s is for files that "
+                        "do not",
+                        path, options->activation != NULL ? "--activation" : "--arch");
+    fim_likelihood wanted = likelihood;
+    fim_status status = FIM_OK;
+    if (options->likelihood != NULL)
+        status = fim_context(fim_likelihood_parse(options->likelihood, &wanted), "--likelihood");
+    if (status == FIM_OK && wanted != likelihood)
+        status = FIM_FAIL(FIM_ERR_ARGUMENT, "%s: has likelihood %s, not %s", path,
+                          fim_likelihood_name(likelihood), fim_likelihood_name(wanted));
+    return status;
+}
+
+fim_status fim_format_native_read(const char *path, size_t budget, const fim_checkpoint_options *options,
+                                  fim_checkpoint *out) {
     fim_h5 file = {.id = -1};
-    fim_net net = {0};
+    fim_checkpoint found = {0};
     fim_likelihood likelihood = FIM_CATEGORICAL;
     char **names = NULL;
     size_t n = 0;
     fim_status status = FIM_OK;
     FIM_TRY(fim_h5_open_format(path, format_name, budget, &file));
     FIM_TRY(read_name(&file, "/", "likelihood", &likelihood, parse_likelihood));
+    FIM_TRY(check_options(path, options, likelihood));
     FIM_TRY(fim_h5_list(&file, "/layers", &names, &n));
     if (n == 0 || n > LAYERS_LIMIT) {
         status =
             FIM_FAIL(FIM_ERR_FORMAT, "%s: /layers holds %zu layers, expected 1 to %d", path, n, LAYERS_LIMIT);
         goto out;
     }
-    FIM_TRY(fim_net_init_empty(&net, likelihood, n));
+    FIM_TRY(fim_checkpoint_init(&found, likelihood, n));
     for (size_t l = 0; l < n; l++) {
-        size_t inputs = l == 0 ? FIM_H5_ANY : fim_layer_d_g(&net.layers[l - 1]);
-        FIM_TRY(read_layer(&file, l, inputs, &net.layers[l]));
+        char item[ITEM];
+        size_t inputs = l == 0 ? FIM_H5_ANY : fim_layer_d_g(&found.net.layers[l - 1]);
+        FIM_TRY(read_layer(&file, l, inputs, &found.net.layers[l]));
+        snprintf(item, sizeof item, "/layers/%zu", l);
+        if ((found.sources[l] = strdup(item)) == NULL) {
+            status = FIM_FAIL(FIM_ERR_MEMORY, "%s: cannot allocate a name", path);
+            goto out;
+        }
     }
-    *out = net;
-    net = (fim_net){0};
+    *out = found;
+    found = (fim_checkpoint){0};
 out:
-    fim_net_clear(&net);
+    fim_checkpoint_clear(&found);
     fim_h5_names_free(names, n);
     fim_h5_close(&file);
     return status;
