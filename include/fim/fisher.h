@@ -73,6 +73,10 @@ fim_status fim_fisher_new(const fim_samples *samples, fim_fisher **out);
 // averaged over.
 fim_status fim_fisher_new_dense(gsl_matrix *dense, size_t d_a, size_t d_g, size_t n, gsl_matrix *a,
                                 gsl_matrix *g, fim_fisher **out);
+// (1 − weight)·fresh + weight·past, a block in which an operator stands for past ones; a (d_a, d_a) and g
+// (d_g, d_g) are the past's moments. All are borrowed and must outlive it.
+fim_status fim_fisher_new_average(const fim_fisher *fresh, double weight, const fim_op *past,
+                                  const gsl_matrix *a, const gsl_matrix *g, fim_fisher **out);
 void fim_fisher_free(fim_fisher *f);
 
 size_t fim_fisher_d_a(const fim_fisher *f);

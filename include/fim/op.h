@@ -45,6 +45,12 @@ fim_status fim_op_dense(const fim_op *op, gsl_matrix *dense);
 // ‖op‖²_F and tr op, from structure.
 fim_status fim_op_norm2(const fim_op *op, double *out);
 double fim_op_trace(const fim_op *op);
+// The rearranged operator, R(A ⊗ G) = vec(A) vec(G)ᵀ: y (d_a, d_a) = R(op) vec(x), x (d_g, d_g) symmetric;
+// for `transposed` y (d_g, d_g) = R(op)ᵀ vec(x), x (d_a, d_a).
+fim_status fim_op_rearranged(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y);
+// lambda (d_a, d_g) = diagonal of op in the basis U_a ⊗ U_g, NULL for identities.
+fim_status fim_op_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                           gsl_matrix *lambda);
 // ⟨F, op⟩.
 fim_status fim_op_inner(const fim_op *op, const fim_form *f, double *out);
 // Bytes of the matrices that represent op.

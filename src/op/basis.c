@@ -102,6 +102,70 @@ static double basis_trace(const fim_op *op) {
     return gsl_vector_sum(&lambda.vector);
 }
 
+// R(op) vec(x) = U_a diag(Λ q) U_aᵀ with q_j = u_jᵀ x u_j over the columns of U_g, and likewise transposed.
+static fim_status basis_rearranged(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y) {
+    const basis *self = (const basis *)op;
+    const gsl_matrix *from = transposed ? self->u_a : self->u_g, *to = transposed ? self->u_g : self->u_a;
+    gsl_vector *q = NULL, *w = NULL;
+    gsl_matrix *scaled = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(x->size1, "a factor in a basis", &q));
+    FIM_TRY(fim_vector_new(y->size1, "a factor in a basis", &w));
+    FIM_TRY(op_quadratic(x, from, q));
+    gsl_blas_dgemv(transposed ? CblasTrans : CblasNoTrans, 1, self->lambda, q, 0, w);
+    gsl_matrix_set_zero(y);
+    if (to == NULL) {
+        gsl_vector_view diagonal = gsl_matrix_diagonal(y);
+        gsl_vector_memcpy(&diagonal.vector, w);
+        goto out;
+    }
+    FIM_TRY(fim_matrix_copy(to, "a scaled basis", &scaled));
+    gsl_matrix_scale_columns(scaled, w);
+    gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, scaled, to, 0, y);
+out:
+    gsl_vector_free(q);
+    gsl_vector_free(w);
+    gsl_matrix_free(scaled);
+    return status;
+}
+
+// The squared entries of UᵀW, W the basis of the operator; both may be identities.
+static fim_status squared_overlap(const gsl_matrix *u, const gsl_matrix *w, size_t d, gsl_matrix **out) {
+    gsl_matrix *overlap = NULL;
+    fim_status status = fim_matrix_new(d, d, "overlaps of two bases", &overlap);
+    if (status != FIM_OK)
+        return status;
+    if (u != NULL && w != NULL)
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, u, w, 0, overlap);
+    else if (w != NULL)
+        gsl_matrix_memcpy(overlap, w);
+    else if (u != NULL)
+        gsl_matrix_transpose_memcpy(overlap, u);
+    else
+        gsl_matrix_set_identity(overlap);
+    gsl_matrix_mul_elements(overlap, overlap);
+    *out = overlap;
+    return FIM_OK;
+}
+
+// Entry (i, j) is Σ_kl (u_i·w_k)² Λ_kl (u_j·w_l)².
+static fim_status basis_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                                 gsl_matrix *lambda) {
+    const basis *self = (const basis *)op;
+    gsl_matrix *left = NULL, *right = NULL, *half = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(squared_overlap(u_a, self->u_a, op->d_a, &left));
+    FIM_TRY(squared_overlap(u_g, self->u_g, op->d_g, &right));
+    FIM_TRY(fim_matrix_new(op->d_a, op->d_g, "a diagonal", &half));
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, left, self->lambda, 0, half);
+    gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, half, right, 0, lambda);
+out:
+    gsl_matrix_free(left);
+    gsl_matrix_free(right);
+    gsl_matrix_free(half);
+    return status;
+}
+
 static fim_status basis_inner(const fim_op *op, const fim_form *f, double *out) {
     const basis *self = (const basis *)op;
     gsl_matrix *diagonal = NULL;
@@ -153,6 +217,8 @@ static const fim_op_class basis_class = {
     .dense = basis_dense,
     .norm2 = basis_norm2,
     .trace = basis_trace,
+    .rearranged = basis_rearranged,
+    .diagonal = basis_diagonal,
     .inner = basis_inner,
     .eigen_size = basis_eigen_size,
     .eigenvalues = basis_eigenvalues,

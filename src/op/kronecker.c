@@ -95,6 +95,38 @@ static double kronecker_trace(const fim_op *op) {
     return sum;
 }
 
+static fim_status kronecker_rearranged(const fim_op *op, bool transposed, const gsl_matrix *x,
+                                       gsl_matrix *y) {
+    const kronecker *self = (const kronecker *)op;
+    gsl_matrix *const *from = transposed ? self->a : self->g, *const *to = transposed ? self->g : self->a;
+    gsl_matrix_set_zero(y);
+    for (size_t k = 0; k < self->terms; k++) {
+        const double weight = inner(from[k], x);
+        for (size_t i = 0; i < y->size1; i++)
+            cblas_daxpy((int)y->size2, weight, to[k]->data + i * to[k]->tda, 1, y->data + i * y->tda, 1);
+    }
+    return FIM_OK;
+}
+
+static fim_status kronecker_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                                     gsl_matrix *lambda) {
+    const kronecker *self = (const kronecker *)op;
+    gsl_vector *left = NULL, *right = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_vector_new(op->d_a, "a factor's diagonal", &left));
+    FIM_TRY(fim_vector_new(op->d_g, "a factor's diagonal", &right));
+    gsl_matrix_set_zero(lambda);
+    for (size_t k = 0; k < self->terms; k++) {
+        FIM_TRY(op_quadratic(self->a[k], u_a, left));
+        FIM_TRY(op_quadratic(self->g[k], u_g, right));
+        gsl_blas_dger(1, left, right, lambda);
+    }
+out:
+    gsl_vector_free(left);
+    gsl_vector_free(right);
+    return status;
+}
+
 static fim_status kronecker_inner(const fim_op *op, const fim_form *f, double *out) {
     const kronecker *self = (const kronecker *)op;
     double sum = 0;
@@ -261,6 +293,8 @@ static const fim_op_class kronecker_class = {
     .dense = kronecker_dense,
     .norm2 = kronecker_norm2,
     .trace = kronecker_trace,
+    .rearranged = kronecker_rearranged,
+    .diagonal = kronecker_diagonal,
     .inner = kronecker_inner,
     .eigen_size = kronecker_eigen_size,
     .eigenvalues = kronecker_eigenvalues,

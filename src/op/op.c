@@ -1,6 +1,8 @@
 // What does not depend on the representation: sizes, shape checks, and the walk over the matrices.
 #include "op.h"
 
+#include <gsl/gsl_blas.h>
+
 void fim_op_free(fim_op *op) {
     if (op != NULL)
         op->class->free(op);
@@ -46,6 +48,49 @@ fim_status fim_op_norm2(const fim_op *op, double *out) {
 
 double fim_op_trace(const fim_op *op) {
     return op->class->trace(op);
+}
+
+static fim_status check_side(const gsl_matrix *m, size_t d) {
+    if (m == NULL || (m->size1 == d && m->size2 == d))
+        return FIM_OK;
+    return FIM_FAIL(FIM_ERR_SHAPE, "a matrix of (%zu, %zu) for a side of %zu", m->size1, m->size2, d);
+}
+
+fim_status fim_op_rearranged(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y) {
+    fim_status status = check_side(x, transposed ? op->d_a : op->d_g);
+    if (status == FIM_OK)
+        status = check_side(y, transposed ? op->d_g : op->d_a);
+    return status == FIM_OK ? op->class->rearranged(op, transposed, x, y) : status;
+}
+
+fim_status fim_op_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                           gsl_matrix *lambda) {
+    fim_status status = check_side(u_a, op->d_a);
+    if (status == FIM_OK)
+        status = check_side(u_g, op->d_g);
+    if (status == FIM_OK)
+        status = check_parameters(op, lambda);
+    return status == FIM_OK ? op->class->diagonal(op, u_a, u_g, lambda) : status;
+}
+
+fim_status op_quadratic(const gsl_matrix *m, const gsl_matrix *u, gsl_vector *out) {
+    if (u == NULL) {
+        gsl_vector_const_view diagonal = gsl_matrix_const_diagonal(m);
+        gsl_vector_memcpy(out, &diagonal.vector);
+        return FIM_OK;
+    }
+    gsl_matrix *product = NULL;
+    fim_status status = fim_matrix_new(m->size1, u->size2, "a factor in a basis", &product);
+    if (status != FIM_OK)
+        return status;
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, m, u, 0, product);
+    gsl_matrix_mul_elements(product, u);
+    for (size_t i = 0; i < u->size2; i++) {
+        gsl_vector_const_view column = gsl_matrix_const_column(product, i);
+        gsl_vector_set(out, i, gsl_vector_sum(&column.vector));
+    }
+    gsl_matrix_free(product);
+    return FIM_OK;
 }
 
 fim_status fim_op_inner(const fim_op *op, const fim_form *f, double *out) {

@@ -12,6 +12,9 @@ typedef struct fim_op_class {
     fim_status (*dense)(const fim_op *op, gsl_matrix *dense);
     fim_status (*norm2)(const fim_op *op, double *out);
     double (*trace)(const fim_op *op);
+    fim_status (*rearranged)(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y);
+    fim_status (*diagonal)(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                           gsl_matrix *lambda);
     fim_status (*inner)(const fim_op *op, const fim_form *f, double *out);
     fim_status (*eigen_size)(const fim_op *op, size_t *rows);
     fim_status (*eigenvalues)(const fim_op *op, size_t budget, gsl_vector *values, char *route);
@@ -25,5 +28,8 @@ struct fim_op {
     const fim_op_class *class;
     size_t d_a, d_g;
 };
+
+// out[i] = u_iᵀ M u_i for the columns u_i of u, or of the identity when it is NULL; M symmetric.
+fim_status op_quadratic(const gsl_matrix *m, const gsl_matrix *u, gsl_vector *out);
 
 #endif

@@ -134,6 +134,40 @@ Test(op, applies_to_views_with_padding) {
     }
 }
 
+Test(op, rearranged_products_are_the_explicit_ones) {
+    for (size_t k = 0; k < MAKERS; k++) {
+        gsl_matrix *dense;
+        fim_op *op = make(&makers[k], &dense);
+        const gsl_matrix *r = plain_rearranged(dense, D_A, D_G);
+        for (size_t transposed = 0; transposed < 2; transposed++) {
+            const size_t from = transposed ? D_A : D_G, to = transposed ? D_G : D_A;
+            const gsl_matrix *x = plain_random_symmetric(from, 60);
+            gsl_matrix *y = test_random_matrix(to, to, 61);
+            TEST_OK(fim_op_rearranged(op, transposed, x, y));
+            const gsl_matrix *want = plain_product(transposed ? plain_transpose(r) : r, plain_column(x));
+            cr_assert(epsilon_eq(dbl, test_max_difference(plain_column(y), want), 0, 1e-13), "%s, %zu",
+                      makers[k].name, transposed);
+            TEST_FAILS(fim_op_rearranged(op, transposed, y, y), FIM_ERR_SHAPE, "for a side of");
+        }
+        fim_op_free(op);
+    }
+}
+
+Test(op, diagonal_in_any_kronecker_basis) {
+    const gsl_matrix *u_a = plain_random_orthogonal(D_A, D_A, 62),
+                     *u_g = plain_random_orthogonal(D_G, D_G, 63);
+    for (size_t k = 0; k < MAKERS; k++)
+        for (size_t which = 0; which < 4; which++) {
+            gsl_matrix *dense, *got = test_random_matrix(D_A, D_G, 64), *want = gsl_matrix_alloc(D_A, D_G);
+            fim_op *op = make(&makers[k], &dense);
+            const gsl_matrix *left = which & 1 ? u_a : NULL, *right = which & 2 ? u_g : NULL;
+            TEST_OK(fim_op_diagonal(op, left, right, got));
+            TEST_OK(dense_diagonal(dense, left, right, want));
+            cr_assert(epsilon_eq(dbl, test_max_difference(got, want), 0, 1e-13), "%s", makers[k].name);
+            fim_op_free(op);
+        }
+}
+
 Test(op, norm_and_trace_are_those_of_the_dense_matrix) {
     for (size_t k = 0; k < MAKERS; k++) {
         gsl_matrix *dense;
