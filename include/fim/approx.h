@@ -11,6 +11,8 @@ typedef struct fim_approx_options {
     double tolerance;    // relative residual of the iterative methods; 0 takes 1e-10
     size_t max_products; // products with R(F) or its transpose; 0 takes 2000
     uint64_t seed;       // of the starting vectors
+    // An earlier result of the same method for a similar block, from which the iterations start; or NULL.
+    const fim_op *previous;
 } fim_approx_options;
 
 // What an iterative method reached; `iterative` is false for closed forms.

@@ -1,6 +1,8 @@
 // Kronecker terms from the leading singular triplets of the rearranged block, or of what earlier terms leave
 // of it.
+#include <gsl/gsl_blas.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "approx.h"
@@ -52,6 +54,44 @@ static fim_status append(terms *t, const double *u, const double *v, double sigm
     return FIM_OK;
 }
 
+// The G factors of terms first .. first + k of an operator, each of unit norm, added up.
+typedef struct warm_start {
+    size_t first, k, found;
+    double *packed, *sum; // (p_g)
+    size_t p_g;
+} warm_start;
+
+static fim_status add_factor(void *context, const char *name, const gsl_matrix *matrix) {
+    warm_start *w = context;
+    size_t term;
+    if (sscanf(name, "g_%zu", &term) != 1 || term < w->first || term >= w->first + w->k)
+        return FIM_OK;
+    fim_svec_pack(matrix, w->packed);
+    const double length = cblas_dnrm2((int)w->p_g, w->packed, 1);
+    if (length > 0)
+        cblas_daxpy((int)w->p_g, 1 / length, w->packed, 1, w->sum, 1);
+    w->found += length > 0;
+    return FIM_OK;
+}
+
+// *start (p_g): a starting vector for the next k terms from those of `previous`, NULL when it has none.
+static fim_status start_from(const fim_op *previous, size_t first, size_t k, double **start) {
+    const size_t p_g = fim_svec_size(fim_op_d_g(previous));
+    warm_start w = {.first = first, .k = k, .p_g = p_g};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(p_g, sizeof(double), "a starting vector", &w.sum));
+    FIM_TRY(fim_alloc(p_g, sizeof(double), "a packed factor", &w.packed));
+    FIM_TRY(fim_op_visit(previous, add_factor, &w));
+    if (w.found == k) {
+        *start = w.sum;
+        w.sum = NULL;
+    }
+out:
+    free(w.sum);
+    free(w.packed);
+    return status;
+}
+
 fim_status terms_add_triplets(terms *t, const fim_fisher *f, size_t k, const fim_approx_options *options,
                               fim_approx_info *info) {
     const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f), n = fim_fisher_samples(f);
@@ -59,15 +99,19 @@ fim_status terms_add_triplets(terms *t, const fim_fisher *f, size_t k, const fim
     const size_t rank = most < n ? most : n; // R(F) has no more triplets
     gsl_matrix *u = NULL, *v = NULL;
     gsl_vector *sigma = NULL;
-    double norm2 = 0;
+    double norm2 = 0, *start = NULL;
     fim_status status = FIM_OK;
     k = k < rank ? k : rank;
     FIM_TRY(fim_matrix_new(k, p_a, "left singular vectors", &u));
     FIM_TRY(fim_matrix_new(k, p_g, "right singular vectors", &v));
     FIM_TRY(fim_vector_new(k, "singular values", &sigma));
     FIM_TRY(fim_fisher_norm2(f, &norm2));
-    const fim_gkl_options krylov = {
-        .tolerance = options->tolerance, .max_products = options->max_products, .seed = options->seed};
+    if (options->previous != NULL)
+        FIM_TRY(start_from(options->previous, t->count, k, &start));
+    const fim_gkl_options krylov = {.tolerance = options->tolerance,
+                                    .max_products = options->max_products,
+                                    .seed = options->seed,
+                                    .start = start};
     fim_gkl_info found = {0};
     status = fim_fisher_triplets(f, t->count, t->a, t->g, k, &krylov, u, sigma, v, &found);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
@@ -88,5 +132,6 @@ out:
     gsl_matrix_free(u);
     gsl_matrix_free(v);
     gsl_vector_free(sigma);
+    free(start);
     return status;
 }
