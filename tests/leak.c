@@ -167,7 +167,8 @@ static fim_status walk_block(const fim_fisher *f) {
     fim_reference *reference = NULL;
     fim_candidate *candidate = NULL;
     fim_op *op = NULL;
-    gsl_matrix *dense = NULL;
+    fim_inverse inverse = {0};
+    gsl_matrix *dense = NULL, *x = NULL, *y = NULL;
     gsl_vector *sigma = NULL;
     char route[200];
     fim_status status = FIM_OK;
@@ -175,12 +176,21 @@ static fim_status walk_block(const fim_fisher *f) {
     FIM_TRY(fim_metric_parse_list("all", &metrics, &n_metrics));
     FIM_TRY(fim_reference_new(f, NULL, SIZE_MAX, 1, &reference));
     FIM_TRY(fim_matrix_new(d, d, "a dense matrix", &dense));
+    FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a gradient", &x));
+    FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a step", &y));
     FIM_TRY(fim_fisher_kronecker_values(f, SIZE_MAX, &sigma, route));
     for (size_t k = 0; k < n_methods; k++) {
         fim_approx_info info;
         FIM_TRY(fim_approx_build(&methods[k], f, &options, &op, &info));
         FIM_TRY(fim_op_dense(op, dense));
         FIM_TRY(fim_op_visit(op, see_matrix, &rows));
+        const fim_inverse_options damped = {0.1, FIM_DAMPING_FACTOR, FIM_INDEFINITE_FALLBACK};
+        status = fim_inverse_init(op, &damped, &inverse);
+        if (status == FIM_OK)
+            FIM_TRY(fim_inverse_apply(&inverse, x, y));
+        else if (status != FIM_ERR_UNAVAILABLE) // of three terms
+            goto out;
+        fim_inverse_clear(&inverse);
         FIM_TRY(fim_candidate_new(reference, op, &candidate));
         for (size_t m = 0; m < n_metrics; m++) {
             double value;
@@ -195,6 +205,9 @@ out:
     fim_candidate_free(candidate);
     fim_op_free(op);
     fim_reference_free(reference);
+    fim_inverse_clear(&inverse);
+    gsl_matrix_free(x);
+    gsl_matrix_free(y);
     gsl_matrix_free(dense);
     gsl_vector_free(sigma);
     free(methods);

@@ -102,6 +102,9 @@ fim_status fim_parse_bytes(const char *text, const char *what, size_t *out);
 // Copies the next item of a list separated by `separator` to `item` and advances *cursor; false at the end.
 // An item longer than the buffer is cut to size - 1 characters.
 bool fim_list_next(const char **cursor, char separator, char *item, size_t size);
+// Index of `text` in names[0..count). FIM_ERR_UNKNOWN lists them; `what` says what they name.
+fim_status fim_name_find(const char *what, const char *const *names, size_t count, const char *text,
+                         size_t *out);
 
 // ---- Seeds and clocks ----
 

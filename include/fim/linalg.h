@@ -52,9 +52,26 @@ fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values);
 // All singular values of m (rows, columns), decreasing; m is destroyed; values (min(rows, columns)).
 fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values);
 
+// C K = A K diag(values) with KᵀAK = I for symmetric C and positive definite A (n, n), lower triangles read:
+// c becomes K (vectors as columns), a its Cholesky factor L (zeros above), values (n) decreasing. A = L Lᵀ
+// and one eigendecomposition, of L⁻¹ C L⁻ᵀ. FIM_NOT_POSITIVE when A is not.
+fim_status fim_eigen_generalized(gsl_matrix *c, gsl_matrix *a, gsl_vector *values);
+
 // The triangular factor of m = Q R, m (rows, columns) with rows >= columns: R takes the first `columns` rows
 // of m, with zeros below its diagonal; the other rows are destroyed. RᵀR = mᵀm without its squared condition.
 fim_status fim_triangular_factor(gsl_matrix *m);
+
+// ---- Cholesky: positive definite matrices ----
+
+// m (n, n), lower triangle read, becomes L with m = L Lᵀ and zeros above. FIM_NOT_POSITIVE when it is not:
+// the message gives the order of the leading minor that fails, and m is destroyed.
+fim_status fim_cholesky(gsl_matrix *m);
+// ln det(L Lᵀ).
+double fim_cholesky_log_det(const gsl_matrix *l);
+// l becomes (L Lᵀ)⁻¹, symmetric, both triangles.
+fim_status fim_cholesky_inverse(gsl_matrix *l);
+// Every row x of b (k, n) becomes (L Lᵀ)⁻¹ x.
+fim_status fim_cholesky_solve(const gsl_matrix *l, gsl_matrix *b);
 
 // ---- Golub-Kahan-Lanczos bidiagonalization with full reorthogonalization and thick restart ----
 

@@ -62,6 +62,67 @@ fim_status fim_op_eigenvalues(const fim_op *op, size_t budget, gsl_vector *value
 // The rows of the dense eigensolver that fim_op_eigenvalues takes; 0 where they come from structure.
 fim_status fim_op_eigen_size(const fim_op *op, size_t *rows);
 
+// ---- The damped inverse ----
+//
+// What is inverted is the operator with damping λ, in the unit of F:
+//   exact      op + λ I
+//   factor     (A + √λ I) ⊗ (G + √λ I)
+//   factor-pi  (A + π√λ I) ⊗ (G + √λ/π I), π = √((tr A/d_a)/(tr G/d_g)) (Martens & Grosse 2015; 1 when a
+//              trace is not positive)
+//   paper      as `factor` for one term, (A + λ I) ⊗ (G + λ I) for the first of two: what the published
+//              comparison of one-term and two-term methods uses (Koroko et al. 2022)
+// Of two terms the first is damped so, the second is added as it is. A diagonal in a basis is always damped
+// exactly, whatever the form. Two terms have no exact form, and more than two no closed inverse at all:
+// FIM_ERR_UNAVAILABLE.
+
+typedef enum fim_damping_form {
+    FIM_DAMPING_FACTOR,
+    FIM_DAMPING_FACTOR_PI,
+    FIM_DAMPING_PAPER,
+    FIM_DAMPING_EXACT
+} fim_damping_form;
+
+// "factor", "factor-pi", "paper", "exact"; FIM_ERR_UNKNOWN lists them.
+fim_status fim_damping_form_parse(const char *text, fim_damping_form *out);
+const char *fim_damping_form_name(fim_damping_form form);
+
+// A sum of two terms can be indefinite. Relative to its damped first term it has the eigenvalues 1 + s t, in
+// a basis that makes that term the identity; this says what the inverse takes for v = 1 + s t below a bound.
+typedef enum fim_indefinite {
+    FIM_INDEFINITE_ABSOLUTE, // |v|, at least 1e-12, for v < 1e-12 (the authors')
+    FIM_INDEFINITE_CLAMP,    // 0.1 for v < 0.1: no step longer than ten times the first term's
+    FIM_INDEFINITE_FALLBACK  // the first term alone as soon as one v < 1e-12
+} fim_indefinite;
+
+// "absolute", "clamp", "fallback"; FIM_ERR_UNKNOWN lists them.
+fim_status fim_indefinite_parse(const char *text, fim_indefinite *out);
+const char *fim_indefinite_name(fim_indefinite rule);
+
+typedef struct fim_inverse_options {
+    double damping; // λ >= 0
+    fim_damping_form form;
+    fim_indefinite indefinite;
+} fim_inverse_options;
+
+// y = K_a ((K_aᵀ x K_g) ∘ W) K_gᵀ, or y = K_a x K_g with symmetric K_a and K_g where there is no W. A NULL K
+// is the identity.
+typedef struct fim_inverse {
+    size_t d_a, d_g;
+    gsl_matrix *k_a, *k_g; // (d_a, d_a) and (d_g, d_g), or NULL
+    gsl_matrix *w;         // (d_a, d_g), or NULL
+    size_t changed;        // directions that the rule for indefinite sums concerned: below its bound
+    bool fell_back;        // the second term was dropped for them
+    double log_det;        // ln det of what was inverted, after the changes
+} fim_inverse;
+
+// Costs, for factors of n rows: one Cholesky inverse (n³) each for a factored single term, one
+// eigendecomposition each otherwise. FIM_NOT_POSITIVE when the damped single or first term is not positive
+// definite; singular factors need a damping.
+fim_status fim_inverse_init(const fim_op *op, const fim_inverse_options *options, fim_inverse *out);
+void fim_inverse_clear(fim_inverse *inverse);
+// x and y (d_a, d_g) are different.
+fim_status fim_inverse_apply(const fim_inverse *inverse, const gsl_matrix *x, gsl_matrix *y);
+
 // ---- Looking inside, for reports: the factors by name ----
 
 // Calls visit(context, name, matrix) for every matrix of the representation ("a_0", "g_0", ...; "u_a", "u_g",

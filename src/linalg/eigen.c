@@ -1,15 +1,13 @@
 // Dense symmetric eigenvalues, singular values and the triangular factor, by LAPACK. A row-major matrix is
 // handed over as its transpose, which costs nothing: a symmetric matrix is its own, and singular values do
 // not change.
-#include <lapacke.h>
-
-#include "fim/linalg.h"
+#include "lapack.h"
 
 // From this size on the two-stage reduction to tridiagonal form (values only) beats the classic one, whose
 // half of the flops are matrix-vector products bound by memory.
 enum { TWO_STAGE_FROM = 2000 };
 
-static fim_status check(lapack_int info, const char *routine, size_t rows, size_t columns) {
+fim_status lapack_check(lapack_int info, const char *routine, size_t rows, size_t columns) {
     if (info == 0)
         return FIM_OK;
     if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
@@ -17,6 +15,13 @@ static fim_status check(lapack_int info, const char *routine, size_t rows, size_
                         rows, columns);
     return FIM_FAIL(FIM_ERR_NUMERIC, "%s of a %zu x %zu matrix failed (info %d): %s", routine, rows, columns,
                     (int)info, info < 0 ? "the matrix holds NaN" : "the iteration did not converge");
+}
+
+void lapack_decreasing(gsl_matrix *vectors, gsl_vector *values) {
+    gsl_matrix_transpose(vectors); // LAPACK's columns are our rows
+    gsl_vector_reverse(values);
+    for (size_t i = 0; i < values->size / 2; i++)
+        gsl_matrix_swap_columns(vectors, i, values->size - 1 - i);
 }
 
 fim_status fim_eigen(gsl_matrix *m, gsl_vector *values) {
@@ -28,13 +33,10 @@ fim_status fim_eigen(gsl_matrix *m, gsl_vector *values) {
         return FIM_OK;
     lapack_int info =
         LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', (lapack_int)n, m->data, (lapack_int)m->tda, values->data);
-    fim_status status = check(info, "dsyevd", n, n);
+    fim_status status = lapack_check(info, "dsyevd", n, n);
     if (status != FIM_OK)
         return status;
-    gsl_matrix_transpose(m); // LAPACK's columns are our rows
-    gsl_vector_reverse(values);
-    for (size_t i = 0; i < n / 2; i++)
-        gsl_matrix_swap_columns(m, i, n - 1 - i);
+    lapack_decreasing(m, values);
     return FIM_OK;
 }
 
@@ -50,7 +52,7 @@ fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values) {
                                                         (lapack_int)m->tda, values->data)
                                 : LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)n, m->data,
                                                  (lapack_int)m->tda, values->data);
-    fim_status status = check(info, two_stage ? "dsyevd_2stage" : "dsyevd", n, n);
+    fim_status status = lapack_check(info, two_stage ? "dsyevd_2stage" : "dsyevd", n, n);
     if (status == FIM_OK)
         gsl_vector_reverse(values);
     return status;
@@ -66,7 +68,7 @@ fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values) {
     double no_vectors;
     lapack_int info = LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'N', (lapack_int)columns, (lapack_int)rows, m->data,
                                      (lapack_int)m->tda, values->data, &no_vectors, 1, &no_vectors, 1);
-    return check(info, "dgesdd", rows, columns);
+    return lapack_check(info, "dgesdd", rows, columns);
 }
 
 fim_status fim_triangular_factor(gsl_matrix *m) {
@@ -83,7 +85,7 @@ fim_status fim_triangular_factor(gsl_matrix *m) {
     lapack_int info = LAPACKE_dgelqf(LAPACK_COL_MAJOR, (lapack_int)columns, (lapack_int)rows, m->data,
                                      (lapack_int)m->tda, tau->data);
     gsl_vector_free(tau);
-    status = check(info, "dgelqf", rows, columns);
+    status = lapack_check(info, "dgelqf", rows, columns);
     for (size_t i = 1; status == FIM_OK && i < columns; i++)
         for (size_t j = 0; j < i; j++)
             gsl_matrix_set(m, i, j, 0);

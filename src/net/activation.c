@@ -13,7 +13,7 @@ const char *fim_activation_name(fim_activation activation) {
 
 fim_status fim_activation_parse(const char *name, fim_activation *out) {
     size_t index;
-    fim_status status = name_find("activation", names, FIM_ACTIVATION_COUNT, name, &index);
+    fim_status status = fim_name_find("activation", names, FIM_ACTIVATION_COUNT, name, &index);
     if (status == FIM_OK)
         *out = (fim_activation)index;
     return status;

@@ -20,9 +20,6 @@ static inline real softplus(real s) {
     return (s > 0 ? s : 0) + log1p(exp(-fabs(s)));
 }
 
-// Index of `text` in names[0..count). FIM_ERR_UNKNOWN lists them; `what` says what they name.
-fim_status name_find(const char *what, const char *const *names, size_t count, const char *text, size_t *out);
-
 // out[j] = φ(in[j]) and out[j] = φ'(in[j]), j < n.
 void REAL(activation_values)(fim_activation activation, const real *in, size_t n, real *out);
 void REAL(activation_slopes)(fim_activation activation, const real *in, size_t n, real *out);

@@ -19,7 +19,7 @@ const char *fim_likelihood_name(fim_likelihood likelihood) {
 
 fim_status fim_likelihood_parse(const char *name, fim_likelihood *out) {
     size_t index;
-    fim_status status = name_find("likelihood", names, FIM_LIKELIHOOD_COUNT, name, &index);
+    fim_status status = fim_name_find("likelihood", names, FIM_LIKELIHOOD_COUNT, name, &index);
     if (status == FIM_OK)
         *out = (fim_likelihood)index;
     return status;

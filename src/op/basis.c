@@ -7,12 +7,6 @@
 
 #include "op.h"
 
-typedef struct basis {
-    fim_op head;
-    gsl_matrix *u_a, *u_g; // orthogonal, or NULL
-    gsl_matrix *lambda;
-} basis;
-
 static void basis_free(fim_op *op) {
     basis *self = (basis *)op;
     gsl_matrix_free(self->u_a);
@@ -196,6 +190,20 @@ static fim_status basis_eigenvalues(const fim_op *op, size_t budget, gsl_vector 
     return FIM_OK;
 }
 
+// In its own basis: 1/(Λ + λ).
+static fim_status basis_inverse(const fim_op *op, const fim_inverse_options *options, fim_inverse *out) {
+    const basis *self = (const basis *)op;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(op->d_a, op->d_g, "the inverse of a diagonal", &out->w));
+    if (self->u_a != NULL)
+        FIM_TRY(fim_matrix_copy(self->u_a, "the basis of an inverse", &out->k_a));
+    if (self->u_g != NULL)
+        FIM_TRY(fim_matrix_copy(self->u_g, "the basis of an inverse", &out->k_g));
+    FIM_TRY(inverse_diagonal(options->damping, self->lambda, out->w, &out->log_det));
+out:
+    return status;
+}
+
 static fim_status basis_visit(const fim_op *op,
                               fim_status (*visit)(void *context, const char *name, const gsl_matrix *matrix),
                               void *context) {
@@ -222,6 +230,7 @@ static const fim_op_class basis_class = {
     .inner = basis_inner,
     .eigen_size = basis_eigen_size,
     .eigenvalues = basis_eigenvalues,
+    .inverse = basis_inverse,
     .visit = basis_visit,
 };
 

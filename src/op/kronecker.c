@@ -7,12 +7,6 @@
 
 #include "op.h"
 
-typedef struct kronecker {
-    fim_op head;
-    size_t terms;
-    gsl_matrix **a, **g;
-} kronecker;
-
 static void kronecker_free(fim_op *op) {
     kronecker *self = (kronecker *)op;
     for (size_t k = 0; k < self->terms; k++) {
@@ -298,6 +292,7 @@ static const fim_op_class kronecker_class = {
     .inner = kronecker_inner,
     .eigen_size = kronecker_eigen_size,
     .eigenvalues = kronecker_eigenvalues,
+    .inverse = kronecker_inverse,
     .visit = kronecker_visit,
 };
 

@@ -18,6 +18,7 @@ typedef struct fim_op_class {
     fim_status (*inner)(const fim_op *op, const fim_form *f, double *out);
     fim_status (*eigen_size)(const fim_op *op, size_t *rows);
     fim_status (*eigenvalues)(const fim_op *op, size_t budget, gsl_vector *values, char *route);
+    fim_status (*inverse)(const fim_op *op, const fim_inverse_options *options, fim_inverse *out);
     fim_status (*visit)(const fim_op *op,
                         fim_status (*visit)(void *context, const char *name, const gsl_matrix *matrix),
                         void *context);
@@ -31,5 +32,24 @@ struct fim_op {
 
 // out[i] = u_iᵀ M u_i for the columns u_i of u, or of the identity when it is NULL; M symmetric.
 fim_status op_quadratic(const gsl_matrix *m, const gsl_matrix *u, gsl_vector *out);
+
+typedef struct kronecker {
+    fim_op head;
+    size_t terms;
+    gsl_matrix **a, **g;
+} kronecker;
+
+typedef struct basis {
+    fim_op head;
+    gsl_matrix *u_a, *u_g; // orthogonal, or NULL
+    gsl_matrix *lambda;
+} basis;
+
+fim_status kronecker_inverse(const fim_op *op, const fim_inverse_options *options, fim_inverse *out);
+// For exact damping: w = 1/(lambda + damping), where negative entries up to INVERSE_ROUNDING of the largest
+// are rounding and count as zero. FIM_NOT_POSITIVE when the sum is not positive. Adds Σ ln(lambda + damping)
+// to *log_det.
+fim_status inverse_diagonal(double damping, const gsl_matrix *lambda, gsl_matrix *w, double *log_det);
+#define INVERSE_ROUNDING 1e-8 // what an iterative method leaves of a semidefinite factor's zeros
 
 #endif

@@ -1,11 +1,11 @@
-// Names to numbers: one search, one message, for the activations and the likelihoods.
+// Names to numbers: one search, one message, for every option that is a word.
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "fim/base.h"
 
-fim_status name_find(const char *what, const char *const *names, size_t count, const char *text,
-                     size_t *out) {
+fim_status fim_name_find(const char *what, const char *const *names, size_t count, const char *text,
+                         size_t *out) {
     for (size_t k = 0; k < count; k++)
         if (strcmp(names[k], text) == 0) {
             *out = k;
