@@ -80,6 +80,17 @@ fim_status fim_checkpoint_note(fim_checkpoint *checkpoint, const char *pattern, 
 
 // ---- Reading ----
 
+fim_status fim_checkpoint_sniff(const char *path, bool *out) {
+    bool found = false;
+    for (size_t i = 0; !found && i + 1 < sizeof formats / sizeof *formats; i++) { // the last one is native
+        fim_status status = formats[i].sniff(path, &found);
+        if (status != FIM_OK)
+            return status;
+    }
+    *out = found;
+    return FIM_OK;
+}
+
 // Everything that looks into the file.
 static fim_status read_here(const char *path, size_t budget, const fim_checkpoint_options *options,
                             fim_checkpoint *out) {

@@ -21,6 +21,10 @@ fim_status fim_checkpoint_init(fim_checkpoint *checkpoint, fim_likelihood likeli
 fim_status fim_checkpoint_note(fim_checkpoint *checkpoint, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+// Whether the file is in one of the formats of other programs, which say nothing of themselves by the names
+// in sniff.c.
+fim_status fim_checkpoint_sniff(const char *path, bool *out);
+
 #define FIM_FORMAT(name, about)                                                                              \
     fim_format_sniff_fn fim_format_##name##_sniff;                                                           \
     fim_format_read_fn fim_format_##name##_read;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "data_format.h"
+#include "format.h"
 #include "h5.h"
 #include "record_file.h"
 
@@ -50,10 +51,16 @@ out:
 }
 
 fim_status fim_file_sniff(const char *path, fim_file_kind *out) {
-    bool is_h5 = false;
-    fim_status status = fim_h5_sniff(path, &is_h5);
+    bool is_h5 = false, foreign = false;
+    fim_status status = fim_checkpoint_sniff(path, &foreign);
+    if (status == FIM_OK && !foreign)
+        status = fim_h5_sniff(path, &is_h5);
     if (status != FIM_OK)
         return status;
+    if (foreign) {
+        *out = FIM_FILE_CHECKPOINT;
+        return FIM_OK;
+    }
     if (is_h5)
         return sniff_h5(path, out);
     const fim_data_format *format = NULL;
