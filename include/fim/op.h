@@ -69,8 +69,9 @@ fim_status fim_op_eigen_size(const fim_op *op, size_t *rows);
 //   factor     (A + √λ I) ⊗ (G + √λ I)
 //   factor-pi  (A + π√λ I) ⊗ (G + √λ/π I), π = √((tr A/d_a)/(tr G/d_g)) (Martens & Grosse 2015; 1 when a
 //              trace is not positive)
-//   paper      as `factor` for one term, (A + λ I) ⊗ (G + λ I) for the first of two: what the published
-//              comparison of one-term and two-term methods uses (Koroko et al. 2022)
+//   each       (A + λ I) ⊗ (G + λ I)
+//   paper      as `factor` for one term, as `each` for the first of two: what the published comparison of
+//              one-term and two-term methods uses (Koroko et al. 2022)
 // Of two terms the first is damped so, the second is added as it is. A diagonal in a basis is always damped
 // exactly, whatever the form. Two terms have no exact form, and more than two no closed inverse at all:
 // FIM_ERR_UNAVAILABLE.
@@ -78,11 +79,12 @@ fim_status fim_op_eigen_size(const fim_op *op, size_t *rows);
 typedef enum fim_damping_form {
     FIM_DAMPING_FACTOR,
     FIM_DAMPING_FACTOR_PI,
+    FIM_DAMPING_EACH,
     FIM_DAMPING_PAPER,
     FIM_DAMPING_EXACT
 } fim_damping_form;
 
-// "factor", "factor-pi", "paper", "exact"; FIM_ERR_UNKNOWN lists them.
+// "factor", "factor-pi", "each", "paper", "exact"; FIM_ERR_UNKNOWN lists them.
 fim_status fim_damping_form_parse(const char *text, fim_damping_form *out);
 const char *fim_damping_form_name(fim_damping_form form);
 

@@ -94,22 +94,56 @@ typedef struct fim_net_spec {
 // likelihood, for the caller to replace.
 fim_status fim_net_spec_parse(const char *text, fim_net_spec *out);
 
+typedef enum fim_schedule {
+    FIM_SCHEDULE_CONSTANT,
+    FIM_SCHEDULE_COSINE,     // rate · ½(1 + cos(π t)), t the share of all epochs done
+    FIM_SCHEDULE_EXPONENTIAL // rate · factor^epochs done
+} fim_schedule;
+
 typedef struct fim_train_options {
-    const char *optimizer;        // "sgd" or "adam"
-    double learning_rate;         // 0 takes the optimizer's default: sgd 0.3, adam 1e-3
-    double momentum;              // sgd: v <- momentum·v + gradient, w <- w - rate·v
-    double beta1, beta2, epsilon; // adam (Kingma & Ba 2015)
-    bool mean_outputs;            // optimize the loss divided by the number of outputs, the paper's units
+    // "sgd"; "adam"; natural gradient preconditioned by any method of fim_method_parse ("kfac", "kpsvd:2",
+    // ...), or by "exact", the block-diagonal Fisher of the last Fisher batch itself.
+    const char *optimizer;
+    double learning_rate; // 0 takes the default of the optimizer (fim_train_tune)
+    fim_schedule schedule;
+    double schedule_factor;       // of the exponential one
+    double momentum;              // heavy ball; of adam none
+    bool nesterov;                // Nesterov's form of it
+    double beta1, beta2, epsilon; // adam
+    double weight_decay;          // δ: the step gets + δ w, outside preconditioners and moments
+    // The loss that is descended: the per-sample loss, or what frameworks call its mean over outputs and the
+    // paper's units are: divided by the number of outputs, and for the gaussian likelihood twice that (no ½).
+    bool mean_outputs;
+    bool float64; // numbers of training; float32 otherwise. Statistics and inverses are always float64.
     size_t batch, epochs;
+    // ---- Natural gradient ----
+    fim_fisher_spec fisher; // its seed is replaced
+    size_t fisher_batch;    // rows of the batch the Fisher is estimated from; 0 takes a quarter
+    size_t statistics_every, inverse_every; // iterations; the first is always among them
+    double average;              // weight of the past at most; min(1 − 1/k, average) at refresh k
+    fim_inverse_options inverse; // damping < 0 takes the default of the optimizer
+    double clip;                 // κ: steps are scaled by min(1, √(κ/Σ|⟨∇, P∇⟩|)); 0: never
+    double tolerance;            // relative residual of the iterative methods
+    bool warm_start;             // iterations start from the last result
+    // ----
     size_t checkpoint_every; // epochs between checkpoints; 0: only the last
-    uint64_t seed;           // of the shuffling
+    uint64_t seed;           // of the shuffling and of the labels drawn
     size_t budget;           // bytes
-    const char *folder;      // run.h5 and checkpoint-<epoch>.h5 go here (made when missing); NULL: no files
+    const char
+        *folder; // run.h5, state.h5 and checkpoint-<epoch>.h5 go here (made when missing); NULL: no files
     bool overwrite;
+    bool resume; // go on from folder's state.h5, to the same bits as without interruption
 } fim_train_options;
 
-// Adam with the defaults above, mean_outputs, momentum 0.9, batch 256, 10 epochs, no folder.
+// The paper's settings: mean_outputs, momentum 0.9, mc:1 on a quarter of the batch, statistics and inverses
+// every 100 iterations, average 0.95, damping of form `paper`, absolute values, clip 0.01; Adam with the
+// usual numbers; batch 256, 10 epochs, float32, no folder.
 fim_train_options fim_train_defaults(void);
+// Fills a learning rate of 0 and a negative damping with what a grid search found best for the optimizer on
+// the preset network `net` (src/run/tuned.def), or with plain defaults for any other.
+void fim_train_tune(fim_train_options *options, const char *net);
+// The registered optimizers, comma-separated, for help and messages.
+const char *fim_train_optimizers(void);
 
 typedef struct fim_train_epoch {
     size_t epoch, iterations; // epoch from 1; iterations of this epoch
@@ -122,13 +156,17 @@ typedef struct fim_train_epoch {
 // NULL. Every epoch calls on_epoch (may be NULL), whose failure ends the training. `provenance` (may be NULL)
 // goes into the run log and the checkpoints.
 //
-// The log: record "fim-run" with curves epoch, iterations, loss, loss_per_output, validation_loss, seconds,
-// one entry per finished epoch; texts checkpoint_<k>, paths in order; the settings as values and texts. It
-// and the files are also written when training is cancelled (FIM_CANCELLED; the weights of that moment go to
-// checkpoint-interrupted.h5) or diverges (FIM_ERR_NUMERIC; the message names the epoch, the iteration and the
-// last good checkpoint). *log is initialised in every case.
+// The log: record "fim-run" with, per finished epoch, curves epoch, iterations, loss, loss_per_output,
+// validation_loss, seconds; per iteration, iteration_loss, gradient_norm (of the loss descended), clip; per
+// refresh of natural gradient, refresh_iteration, refresh_seconds, refresh_products, refresh_residual,
+// refresh_failed, refresh_changed, refresh_fell_back; texts checkpoint_<k>, paths in order; the settings as
+// values and texts. It and the files are also written when training is cancelled (FIM_CANCELLED; the weights
+// of that moment go to checkpoint-interrupted.h5) or diverges (FIM_ERR_NUMERIC; the message names the epoch,
+// the iteration and the last good checkpoint). *log is initialised in every case.
 //
-// The same seed, data and number of threads give the same bits.
+// The same seed, data and number of threads give the same bits. With options->resume the settings must be
+// those of the run, except epochs (unless the schedule depends on them) and checkpoint_every:
+// FIM_ERR_ARGUMENT names the one that differs. A folder without a state starts from the beginning.
 fim_status fim_train(fim_net *net, const fim_data *train, const fim_data *validation,
                      const fim_train_options *options, const fim_record *provenance,
                      const fim_monitor *monitor,

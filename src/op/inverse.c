@@ -4,7 +4,7 @@
 
 #include "op.h"
 
-static const char *const forms[] = {"factor", "factor-pi", "paper", "exact"};
+static const char *const forms[] = {"factor", "factor-pi", "each", "paper", "exact"};
 static const char *const rules[] = {"absolute", "clamp", "fallback"};
 
 fim_status fim_damping_form_parse(const char *text, fim_damping_form *out) {

@@ -23,7 +23,9 @@ static double mean_eigenvalue(const gsl_matrix *m) {
 // What is added to the diagonals of the first term's factors.
 static void factor_damping(const kronecker *self, const fim_inverse_options *options, double add[SIDES]) {
     const double lambda = options->damping;
-    add[A] = add[G] = options->form == FIM_DAMPING_PAPER && self->terms > 1 ? lambda : sqrt(lambda);
+    const bool each =
+        options->form == FIM_DAMPING_EACH || (options->form == FIM_DAMPING_PAPER && self->terms > 1);
+    add[A] = add[G] = each ? lambda : sqrt(lambda);
     if (options->form == FIM_DAMPING_FACTOR_PI) {
         const double a = mean_eigenvalue(self->a[0]), g = mean_eigenvalue(self->g[0]);
         const double pi = a > 0 && g > 0 ? sqrt(a / g) : 1;
@@ -148,7 +150,7 @@ fim_status kronecker_inverse(const fim_op *op, const fim_inverse_options *option
     if (options->form == FIM_DAMPING_EXACT && self->terms == 2)
         return FIM_FAIL(FIM_ERR_UNAVAILABLE,
                         "a sum of two Kronecker terms cannot be damped exactly in closed form: take the "
-                        "damping form factor, factor-pi or paper");
+                        "damping form factor, factor-pi, each or paper");
     if (options->form == FIM_DAMPING_EXACT)
         return invert_exactly(self, options->damping, out);
     factor_damping(self, options, add);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fim/linalg.h"
 #include "train.h"
 
 static const char log_format[] = "fim-run";
@@ -27,7 +26,7 @@ static fim_status try_file(const fim_train_options *options, const char *name) {
     fim_status status = FIM_OK;
     char *path = NULL, *temporary = NULL;
     FIM_TRY(path_in(options->folder, name, &path));
-    FIM_TRY(fim_file_begin(path, options->overwrite, &temporary));
+    FIM_TRY(fim_file_begin(path, options->overwrite || options->resume, &temporary));
     fim_file_abandon(temporary);
 out:
     free(path);
@@ -43,19 +42,43 @@ static fim_status try_folder(const fim_train_options *options) {
     return status == FIM_OK ? try_file(options, last) : status;
 }
 
+static const char *const epoch_names[EPOCH_COLUMNS][2] = {
+    [EPOCH] = {"epoch", ""},
+    [EPOCH_ITERATIONS] = {"iterations", "of the epoch"},
+    [EPOCH_LOSS] = {"loss", "running mean over the epoch of the loss of a sample, summed over outputs"},
+    [EPOCH_PER_OUTPUT] = {"loss_per_output", "loss divided by the number of outputs"},
+    [EPOCH_VALIDATION] = {"validation_loss",
+                          "mean loss of a validation sample after the epoch, summed over outputs"},
+    [EPOCH_SECONDS] = {"seconds", "training alone"},
+};
+
+static const char *const iteration_names[][2] = {
+    {"iteration_loss", "mean loss of a sample of the batch, summed over outputs"},
+    {"gradient_norm", "of the loss that is descended, over all layers"},
+    {"clip", "factor of the step, min(1, sqrt(kappa / sum |<g, P g>|))"},
+};
+
+static const char *const refresh_names[][2] = {
+    {"refresh_iteration", "from 1"},
+    {"refresh_seconds", "samples, approximations and inverses"},
+    {"refresh_products", "with R(F), over all layers"},
+    {"refresh_residual", "relative, the worst layer's"},
+    {"refresh_failed", "layers whose iteration did not converge"},
+    {"refresh_changed", "directions whose sign or size the rule for indefinite sums changed"},
+    {"refresh_fell_back", "layers whose second term was dropped"},
+};
+
+#define SERIES(names) ((series){names, sizeof(names) / sizeof *(names), 0, 0, NULL})
+
 fim_status journal_init(journal *j, const fim_net *net, const fim_train_options *options,
                         const fim_record *provenance, const fim_record *settings) {
-    fim_status status = FIM_OK;
     journal made = {.net = net, .options = options, .provenance = provenance, .settings = settings};
-    if (options->folder != NULL)
-        FIM_TRY(try_folder(options));
-    FIM_TRY(fim_alloc(options->epochs, sizeof *made.epochs, "the run log", &made.epochs));
-    // One per epoch at most, and the interrupted one.
-    FIM_TRY(fim_alloc(options->epochs + 1, sizeof *made.checkpoints, "the run log", &made.checkpoints));
-    *j = made;
-    return FIM_OK;
-out:
-    journal_clear(&made);
+    made.epochs = SERIES(epoch_names);
+    made.iterations = SERIES(iteration_names);
+    made.refreshes = SERIES(refresh_names);
+    fim_status status = options->folder != NULL ? try_folder(options) : FIM_OK;
+    if (status == FIM_OK)
+        *j = made;
     return status;
 }
 
@@ -63,8 +86,53 @@ void journal_clear(journal *j) {
     for (size_t k = 0; k < j->n_checkpoints; k++)
         free(j->checkpoints[k]);
     free(j->checkpoints);
-    free(j->epochs);
+    series_clear(&j->epochs);
+    series_clear(&j->iterations);
+    series_clear(&j->refreshes);
     *j = (journal){0};
+}
+
+fim_status journal_epoch(journal *j, const fim_train_epoch *e) {
+    const double row[EPOCH_COLUMNS] = {
+        [EPOCH] = (double)e->epoch,
+        [EPOCH_ITERATIONS] = (double)e->iterations,
+        [EPOCH_LOSS] = e->loss,
+        [EPOCH_PER_OUTPUT] = e->loss / (double)fim_net_outputs(j->net),
+        [EPOCH_VALIDATION] = e->validation_loss,
+        [EPOCH_SECONDS] = e->seconds,
+    };
+    return series_append(&j->epochs, row);
+}
+
+fim_status journal_iteration(journal *j, double loss, const direction_report *direction) {
+    return series_append(&j->iterations, (double[]){loss, sqrt(direction->gradient2), direction->clip});
+}
+
+fim_status journal_refresh(journal *j, size_t iteration, const refresh_report *r) {
+    return series_append(&j->refreshes,
+                         (double[]){(double)iteration, r->seconds, (double)r->products, r->residual,
+                                    (double)r->failed, (double)r->changed, (double)r->fell_back});
+}
+
+// Takes the path over, also on failure.
+static fim_status add_checkpoint(journal *j, char *path) {
+    for (size_t k = 0; k < j->n_checkpoints; k++)
+        if (strcmp(j->checkpoints[k], path) == 0) { // written again by a continued run
+            free(path);
+            return FIM_OK;
+        }
+    if (j->n_checkpoints == j->room) {
+        const size_t room = 2 * j->room + 8;
+        char **paths = realloc(j->checkpoints, room * sizeof *paths);
+        if (paths == NULL) {
+            free(path);
+            return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate the list of checkpoints");
+        }
+        j->checkpoints = paths;
+        j->room = room;
+    }
+    j->checkpoints[j->n_checkpoints++] = path;
+    return FIM_OK;
 }
 
 const char *journal_last_checkpoint(const journal *j) {
@@ -83,42 +151,48 @@ out:
     return status;
 }
 
-static double column(const journal *j, size_t which, size_t k) {
-    const fim_train_epoch *e = &j->epochs[k];
-    double per_output = e->loss / (double)fim_net_outputs(j->net);
-    const double values[] = {(double)e->epoch, (double)e->iterations, e->loss,
-                             per_output,       e->validation_loss,    e->seconds};
-    return values[which];
+// Curves, and checkpoints as texts.
+fim_status journal_save(const journal *j, fim_record *out) {
+    fim_status status = FIM_OK;
+    // Only the validation loss can be missing, and then it is from the first epoch on.
+    FIM_TRY(series_put(&j->epochs, "no validation data", out));
+    FIM_TRY(series_put(&j->iterations, "", out));
+    if (j->refreshes.rows > 0)
+        FIM_TRY(series_put(&j->refreshes, "", out));
+    for (size_t k = 0; k < j->n_checkpoints; k++) {
+        char name[40];
+        snprintf(name, sizeof name, "checkpoint_%zu", k);
+        FIM_TRY(fim_record_set_text(out, name, j->checkpoints[k]));
+    }
+out:
+    return status;
+}
+
+fim_status journal_load(journal *j, const fim_record *in) {
+    fim_status status = FIM_OK;
+    FIM_TRY(series_take(&j->epochs, in));
+    FIM_TRY(series_take(&j->iterations, in));
+    FIM_TRY(series_take(&j->refreshes, in));
+    for (size_t k = 0;; k++) {
+        char name[40], *copy = NULL;
+        snprintf(name, sizeof name, "checkpoint_%zu", k);
+        const char *path = fim_record_text(in, name);
+        if (path == NULL)
+            break;
+        FIM_TRY(fim_alloc(strlen(path) + 1, 1, "a path", &copy));
+        strcpy(copy, path);
+        FIM_TRY(add_checkpoint(j, copy));
+    }
+out:
+    return status;
 }
 
 static fim_status fill(const journal *j, fim_record *log) {
-    static const char *const curves[][2] = {
-        {"epoch", ""},
-        {"iterations", "of the epoch"},
-        {"loss", "running mean over the epoch of the loss of a sample, summed over outputs"},
-        {"loss_per_output", "loss divided by the number of outputs"},
-        {"validation_loss", "mean loss of a validation sample after the epoch, summed over outputs"},
-        {"seconds", "training alone"},
-    };
     fim_status status = FIM_OK;
     FIM_TRY(merge(j->settings, log));
     FIM_TRY(merge(j->provenance, log));
     FIM_TRY(fim_record_set_text(log, "likelihood", fim_likelihood_name(j->net->likelihood)));
-    for (size_t c = 0; c < sizeof curves / sizeof *curves; c++) {
-        gsl_vector *values = NULL;
-        FIM_TRY(fim_vector_new(j->n_epochs, "the run log", &values));
-        for (size_t k = 0; k < j->n_epochs; k++)
-            gsl_vector_set(values, k, column(j, c, k));
-        // Only the validation loss can be missing, and then it is from the first epoch on.
-        bool missing = j->n_epochs > 0 && isnan(gsl_vector_get(values, 0));
-        FIM_TRY(
-            fim_record_set_curve(log, curves[c][0], values, missing ? "no validation data" : curves[c][1]));
-    }
-    for (size_t k = 0; k < j->n_checkpoints; k++) {
-        char name[40];
-        snprintf(name, sizeof name, "checkpoint_%zu", k);
-        FIM_TRY(fim_record_set_text(log, name, j->checkpoints[k]));
-    }
+    FIM_TRY(journal_save(j, log));
 out:
     return status;
 }
@@ -152,13 +226,16 @@ fim_status journal_checkpoint(journal *j, const char *label) {
     FIM_TRY(path_in(j->options->folder, name, &path));
     FIM_TRY(merge(j->settings, &extra));
     FIM_TRY(merge(j->provenance, &extra));
-    FIM_TRY(fim_record_set(&extra, "epoch", (double)j->n_epochs, "finished epochs"));
-    if (j->n_epochs > 0)
-        FIM_TRY(fim_record_set(&extra, "loss", j->epochs[j->n_epochs - 1].loss,
+    FIM_TRY(fim_record_set(&extra, "epoch", (double)j->epochs.rows, "finished epochs"));
+    FIM_TRY(fim_record_set(&extra, "iteration", (double)j->iterations.rows, "finished iterations"));
+    if (j->epochs.rows > 0)
+        FIM_TRY(fim_record_set(&extra, "loss", series_at(&j->epochs, EPOCH_LOSS, j->epochs.rows - 1),
                                "running mean over the last finished epoch, summed over outputs"));
-    FIM_TRY(fim_checkpoint_write(j->net, &extra, path, j->options->overwrite));
-    j->checkpoints[j->n_checkpoints++] = path;
+    FIM_TRY(fim_checkpoint_write(j->net, &extra, path, j->options->overwrite || j->options->resume));
+    status = add_checkpoint(j, path);
     path = NULL;
+    if (status != FIM_OK)
+        goto out;
     FIM_TRY(fill(j, &log));
     FIM_TRY(write_log(j, &log));
 out:

@@ -45,6 +45,8 @@ static gsl_matrix *damped_first(const built *b, fim_damping_form form, double la
         return plain_kronecker(shifted(a, root), shifted(g, root));
     case FIM_DAMPING_FACTOR_PI:
         return plain_kronecker(shifted(a, pi * root), shifted(g, root / pi));
+    case FIM_DAMPING_EACH:
+        return plain_kronecker(shifted(a, lambda), shifted(g, lambda));
     case FIM_DAMPING_PAPER:
         return plain_kronecker(shifted(a, two ? lambda : root), shifted(g, two ? lambda : root));
     case FIM_DAMPING_EXACT:
@@ -186,7 +188,8 @@ Test(inverse, what_has_no_closed_form_says_what_has_one) {
     const built three = build("kpsvd:3", blocks[2].f), two = build("kpsvd:2", blocks[2].f);
     fim_inverse inverse = {.changed = 77};
     TEST_FAILS(fim_inverse_init(three.op, &factor, &inverse), FIM_ERR_UNAVAILABLE, "at most two");
-    TEST_FAILS(fim_inverse_init(two.op, &exact, &inverse), FIM_ERR_UNAVAILABLE, "factor, factor-pi or paper");
+    TEST_FAILS(fim_inverse_init(two.op, &exact, &inverse), FIM_ERR_UNAVAILABLE,
+               "factor, factor-pi, each or paper");
     cr_assert(inverse.changed == 77 && inverse.k_a == NULL, "the output was touched");
     TEST_OK(fim_inverse_init(two.op, &factor, &inverse));
     fim_inverse_clear(&inverse);

@@ -28,11 +28,11 @@ static fim_op *sum_of(size_t terms, const double a[][2], const double g[][2]) {
 }
 
 Test(inverse, names_are_read_and_written) {
-    static const char *const forms[] = {"factor", "factor-pi", "paper", "exact"};
+    static const char *const forms[] = {"factor", "factor-pi", "each", "paper", "exact"};
     static const char *const rules[] = {"absolute", "clamp", "fallback"};
     fim_damping_form form;
     fim_indefinite rule;
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < 5; k++) {
         TEST_OK(fim_damping_form_parse(forms[k], &form));
         TEST_TEXT(fim_damping_form_name(form), forms[k]);
     }
@@ -40,7 +40,7 @@ Test(inverse, names_are_read_and_written) {
         TEST_OK(fim_indefinite_parse(rules[k], &rule));
         TEST_TEXT(fim_indefinite_name(rule), rules[k]);
     }
-    TEST_FAILS(fim_damping_form_parse("pi", &form), FIM_ERR_UNKNOWN, "factor, factor-pi, paper, exact");
+    TEST_FAILS(fim_damping_form_parse("pi", &form), FIM_ERR_UNKNOWN, "factor, factor-pi, each, paper, exact");
     TEST_FAILS(fim_indefinite_parse("", &rule), FIM_ERR_UNKNOWN, "absolute, clamp, fallback");
 }
 
