@@ -399,6 +399,8 @@ int main(void) {
     complaints += fail_in_turn("blocks", walk_blocks, 1000);
     complaints += fail_in_turn("study", walk_study, 200);
     complaints += fail_in_turn("files", walk_files, 200);
+    fim_io_sandbox(false); // the readers' own allocations
+    complaints += fail_in_turn("files read in this process", walk_files, 200);
     if (walk_refusals() != FIM_OK) {
         printf("refusals: %s\n", fim_message());
         complaints++;

@@ -118,7 +118,7 @@ static void monitor_note(void *context, const char *text) {
 
 // ---- Options ----
 
-enum { OPTION_USAGE = 0x100 };
+enum { OPTION_USAGE = 0x100, OPTION_NO_SANDBOX };
 
 static const struct argp_option common_options[] = {
     {"threads", 't', "N", 0, "Threads to use (default: all cores)", 0},
@@ -126,6 +126,8 @@ static const struct argp_option common_options[] = {
     {"memory", 'm', "SIZE", 0,
      "Memory to use at most, as in 800M or 8G (default: three quarters of this machine's)", 0},
     {"force", 'f', NULL, 0, "Overwrite existing output", 0},
+    {"no-sandbox", OPTION_NO_SANDBOX, NULL, 0,
+     "Parse input files in this process, not in a child with limits on memory, time and system calls", 0},
     {"quiet", 'q', NULL, 0, "No progress and no notes; errors are still told", 0},
     {"help", 'h', NULL, 0, "Show this help", 0},
     {"usage", OPTION_USAGE, NULL, 0, "Show the options in short", -1},
@@ -151,6 +153,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
         return 0;
     case 'q':
         cli->quiet = true;
+        return 0;
+    case OPTION_NO_SANDBOX:
+        fim_io_sandbox(false);
         return 0;
     case 'h':
         argp_state_help(state, stdout, ARGP_HELP_STD_HELP);

@@ -113,17 +113,17 @@ static fim_status show_checkpoint(FILE *out, const char *path, const fim_checkpo
 // ---- Blocks ----
 
 static fim_status show_blocks(FILE *out, const char *path) {
-    char **names = NULL;
+    fim_blocks_about *layers = NULL;
     size_t count = 0;
-    fim_status status = FIM_OK;
-    FIM_TRY(fim_blocks_list(path, &names, &count));
+    fim_status status = fim_blocks_list(path, &layers, &count);
+    if (status != FIM_OK)
+        return status;
     fprintf(out, "%s: Fisher blocks of %zu layers\n", path, count);
     fprintf(out, "  %-8s  %6s  %6s  %8s  %8s  %-10s  %8s  %s\n", "layer", "d_a", "d_g", "size", "samples",
             "fisher", "block", "holds");
     for (size_t i = 0; i < count; i++) {
-        fim_blocks_about about;
+        const fim_blocks_about about = layers[i];
         char bytes[16];
-        FIM_TRY(fim_blocks_describe(path, names[i], &about));
         size_t size = fim_size_mul(about.d_a, about.d_g);
         fim_format_bytes(fim_size_mul(fim_size_mul(size, size), sizeof(double)), bytes);
         fprintf(out, "  %-8s  %6zu  %6zu  %8zu  %8zu  %-10s  %8s ", about.name, about.d_a, about.d_g, size,
@@ -137,12 +137,8 @@ static fim_status show_blocks(FILE *out, const char *path) {
                 : about.g_packed ? ", samples (a, packed G)"
                                  : ", samples (a, g)");
     }
-    status = show_root(out, path);
-out:
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-    return status;
+    free(layers);
+    return show_root(out, path);
 }
 
 // ---- Reports and run logs ----

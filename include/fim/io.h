@@ -11,6 +11,9 @@
 
 // Switches HDF5's error printing off; once per program.
 void fim_io_setup(void);
+// Whether files are parsed in a child process with limits on memory, time and system calls, whose crash is an
+// error message (src/io/sandbox.c). True at the start; for the whole program.
+void fim_io_sandbox(bool on);
 // "HDF5 1.10.8, zlib 1.2.13, libzip 1.7.3" in buffer: the libraries in use.
 const char *fim_io_describe(char *buffer, size_t size);
 
@@ -183,9 +186,8 @@ typedef struct fim_blocks_about {
 } fim_blocks_about;
 
 void fim_blocks_layer_clear(fim_blocks_layer *layer);
-// Names of the layers in the file's order; free each and the array.
-fim_status fim_blocks_list(const char *path, char ***names, size_t *count);
-fim_status fim_blocks_describe(const char *path, const char *name, fim_blocks_about *out);
+// The layers in the file's order, at least one; free the array.
+fim_status fim_blocks_list(const char *path, fim_blocks_about **layers, size_t *count);
 // Reads one layer: samples when the file has them, the factors when it has them, and the block unless
 // `prefer_samples` and samples are there.
 fim_status fim_blocks_read(const char *path, const char *name, bool prefer_samples, size_t budget,

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "format.h"
+#include "sandbox.h"
+
+enum { LAYERS_LIMIT = 1 << 16, NOTES_LIMIT = 1 << 16, TEXT_LIMIT = 1 << 16 }; // of what a child may answer
 
 typedef struct format {
     const char *name, *about;
@@ -91,38 +94,90 @@ fim_status fim_checkpoint_sniff(const char *path, bool *out) {
     return FIM_OK;
 }
 
+typedef struct reading {
+    const char *path;
+    size_t budget;
+    const fim_checkpoint_options *options;
+    fim_checkpoint checkpoint;
+} reading;
+
 // Everything that looks into the file.
-static fim_status read_here(const char *path, size_t budget, const fim_checkpoint_options *options,
-                            fim_checkpoint *out) {
+static fim_status read_here(void *context) {
+    reading *r = context;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         bool found = false;
-        fim_status status = formats[i].sniff(path, &found);
+        fim_status status = formats[i].sniff(r->path, &found);
         if (status != FIM_OK)
             return status;
         if (!found)
             continue;
         fim_checkpoint checkpoint;
-        if ((status = formats[i].read(path, budget, options, &checkpoint)) != FIM_OK)
+        if ((status = formats[i].read(r->path, r->budget, r->options, &checkpoint)) != FIM_OK)
             return status;
         snprintf(checkpoint.format, sizeof checkpoint.format, "%s", formats[i].name);
-        *out = checkpoint;
+        r->checkpoint = checkpoint;
         return FIM_OK;
     }
-    return FIM_FAIL(FIM_ERR_FORMAT, "%s: is not a checkpoint; known formats: %s", path, known + 2);
+    return FIM_FAIL(FIM_ERR_FORMAT, "%s: is not a checkpoint; known formats: %s", r->path, known + 2);
+}
+
+static fim_status exchange_layer(fim_parcel *p, fim_layer *layer, char **source) {
+    size_t activation = layer->activation;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_parcel_size(p, &activation, 0, FIM_ACTIVATION_COUNT - 1));
+    FIM_TRY(fim_parcel_flag(p, &layer->bias));
+    FIM_TRY(fim_parcel_matrix(p, &layer->w, true));
+    FIM_TRY(fim_parcel_text(p, source, TEXT_LIMIT));
+    layer->activation = (fim_activation)activation;
+    if (*source == NULL)
+        status = FIM_FAIL(FIM_ERR_FORMAT, "a layer has no source");
+out:
+    return status;
+}
+
+static fim_status exchange(fim_parcel *p, void *context) {
+    reading *r = context;
+    const bool receiving = fim_parcel_receiving(p);
+    fim_checkpoint c = receiving ? (fim_checkpoint){0} : r->checkpoint;
+    size_t n = c.net.n_layers, n_notes = c.n_notes, likelihood = c.net.likelihood;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_parcel_size(p, &likelihood, 0, FIM_LIKELIHOOD_COUNT - 1));
+    FIM_TRY(fim_parcel_size(p, &n, 1, LAYERS_LIMIT));
+    if (receiving)
+        FIM_TRY(fim_checkpoint_init(&c, (fim_likelihood)likelihood, n));
+    FIM_TRY(fim_parcel_field(p, c.format, sizeof c.format));
+    for (size_t l = 0; l < n; l++)
+        FIM_TRY(exchange_layer(p, &c.net.layers[l], &c.sources[l]));
+    FIM_TRY(fim_parcel_size(p, &n_notes, 0, NOTES_LIMIT));
+    for (size_t i = 0; i < n_notes; i++) {
+        char *note = receiving ? NULL : c.notes[i];
+        FIM_TRY(fim_parcel_text(p, &note, TEXT_LIMIT));
+        if (receiving)
+            status = fim_checkpoint_note(&c, "%s", note != NULL ? note : "");
+        if (receiving)
+            free(note);
+        FIM_TRY(status);
+    }
+    r->checkpoint = c;
+    return FIM_OK;
+out:
+    if (receiving)
+        fim_checkpoint_clear(&c);
+    return status;
 }
 
 fim_status fim_checkpoint_load(const char *path, size_t budget, const fim_checkpoint_options *options,
                                fim_checkpoint *out) {
     static const fim_checkpoint_options nothing = {0};
-    fim_checkpoint checkpoint;
-    fim_status status = read_here(path, budget, options != NULL ? options : &nothing, &checkpoint);
+    reading r = {.path = path, .budget = budget, .options = options != NULL ? options : &nothing};
+    fim_status status = fim_sandbox_run(&(fim_sandbox_job){path, budget, read_here, exchange}, &r);
     if (status != FIM_OK)
         return status;
-    if ((status = fim_net_check(&checkpoint.net)) != FIM_OK) {
-        fim_checkpoint_clear(&checkpoint);
+    if ((status = fim_net_check(&r.checkpoint.net)) != FIM_OK) {
+        fim_checkpoint_clear(&r.checkpoint);
         return fim_context(status, "%s", path);
     }
-    *out = checkpoint;
+    *out = r.checkpoint;
     return FIM_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "data_format.h"
 #include "fim/linalg.h"
 #include "h5.h"
+#include "sandbox.h"
 #include "stream.h"
 
 enum { PIXELS = 28 * 28 };
@@ -107,10 +108,60 @@ static fim_status labels_of(const char *path, const fim_array *array, uint32_t *
     return FIM_OK;
 }
 
-static fim_status read_arrays(const char *path, size_t budget, fim_array *x, fim_array *y) {
+typedef struct reading {
+    const char *path;
+    size_t budget;
+    fim_array x, y;
+} reading;
+
+static fim_status read_here(void *context) {
+    reading *r = context;
     const fim_data_format *format = NULL;
-    fim_status status = fim_data_format_find(path, &format);
-    return status == FIM_OK ? format->read(path, budget, x, y) : status;
+    fim_status status = fim_data_format_find(r->path, &format);
+    return status == FIM_OK ? format->read(r->path, r->budget, &r->x, &r->y) : status;
+}
+
+// An array, or none.
+static fim_status exchange_array(fim_parcel *p, fim_array *array) {
+    fim_array found = fim_parcel_receiving(p) ? (fim_array){0} : *array;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_parcel_matrix(p, &found.values, true));
+    if (found.values == NULL)
+        goto done;
+    size_t rows = found.values->size1, columns = found.values->size2, product = 1;
+    FIM_TRY(fim_parcel_flag(p, &found.integer));
+    FIM_TRY(fim_parcel_size(p, &found.rank, 1, FIM_ARRAY_RANK));
+    for (size_t i = 0; i < found.rank; i++) {
+        FIM_TRY(fim_parcel_size(p, &found.dim[i], 1, SIZE_MAX));
+        product = i > 0 ? fim_size_mul(product, found.dim[i]) : 1;
+    }
+    if (found.dim[0] != rows || product != columns)
+        FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "the extents are not those of the array"));
+done:
+    *array = found;
+    return FIM_OK;
+out:
+    if (fim_parcel_receiving(p))
+        fim_array_clear(&found);
+    return status;
+}
+
+static fim_status exchange(fim_parcel *p, void *context) {
+    reading *r = context;
+    fim_status status = exchange_array(p, &r->x);
+    if (status == FIM_OK && (status = exchange_array(p, &r->y)) != FIM_OK && fim_parcel_receiving(p))
+        fim_array_clear(&r->x);
+    return status;
+}
+
+static fim_status read_arrays(const char *path, size_t budget, fim_array *x, fim_array *y) {
+    reading r = {.path = path, .budget = budget};
+    fim_status status = fim_sandbox_run(&(fim_sandbox_job){path, budget, read_here, exchange}, &r);
+    if (status != FIM_OK)
+        return status;
+    *x = r.x;
+    *y = r.y;
+    return FIM_OK;
 }
 
 // The arrays of a label file: y when the file has one, else its only array.

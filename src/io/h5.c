@@ -86,9 +86,8 @@ const char *fim_shape_format(size_t rank, const size_t *dim, char buffer[static 
     return buffer;
 }
 
-// Where HDF5's signature may stand: at the beginning, or behind a block of the user's of 512, 1024, ...
-// bytes. The version of the superblock follows it; *version is -1 when there is no signature.
-static fim_status find_signature(const char *path, int *version) {
+// HDF5's signature may stand at the beginning, or behind a block of the user's of 512, 1024, ... bytes.
+fim_status fim_h5_sniff(const char *path, bool *out) {
     static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
     struct stat about;
     if (stat(path, &about) != 0)
@@ -98,24 +97,16 @@ static fim_status find_signature(const char *path, int *version) {
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
-    int found = -1;
-    for (off_t at = 0; found < 0 && at + 9 <= about.st_size; at = at > 0 ? 2 * at : 512) {
-        unsigned char head[9];
+    bool found = false;
+    for (off_t at = 0; !found && at + 8 <= about.st_size; at = at > 0 ? 2 * at : 512) {
+        unsigned char head[8];
         if (fseeko(file, at, SEEK_SET) != 0 || fread(head, 1, sizeof head, file) != sizeof head)
             break;
-        found = memcmp(head, signature, sizeof signature) == 0 ? head[8] : -1;
+        found = memcmp(head, signature, sizeof signature) == 0;
     }
     fclose(file);
-    *version = found;
+    *out = found;
     return FIM_OK;
-}
-
-fim_status fim_h5_sniff(const char *path, bool *out) {
-    int version = -1;
-    fim_status status = find_signature(path, &version);
-    if (status == FIM_OK)
-        *out = version >= 0;
-    return status;
 }
 
 // Without locks: what we read is complete (files get their name when they are), what we write is private
@@ -130,33 +121,25 @@ static hid_t access_list(void) {
     return list;
 }
 
-fim_status fim_h5_open_here(const char *path, size_t budget, fim_h5 *out) {
+fim_status fim_h5_open(const char *path, size_t budget, fim_h5 *out) {
+    bool found = false;
     struct stat about;
+    char reason[160];
+    fim_status status = fim_h5_sniff(path, &found);
+    if (status != FIM_OK)
+        return status;
+    if (!found)
+        return FIM_FAIL(FIM_ERR_FORMAT, "%s: is not an HDF5 file", path);
     if (stat(path, &about) != 0)
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
-    fim_status status = FIM_OK;
     hid_t list = access_list();
     hid_t id = H5Fopen(path, H5F_ACC_RDONLY, list);
-    char reason[160];
     if (id < 0)
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged HDF5 file: %s", path, fim_h5_reason(reason));
     H5Pclose(list);
     if (status == FIM_OK)
         *out = (fim_h5){.id = id, .path = path, .size = (size_t)about.st_size, .left = budget};
     return status;
-}
-
-fim_status fim_h5_open(const char *path, size_t budget, fim_h5 *out) {
-    int version = -1;
-    fim_status status = find_signature(path, &version);
-    if (status != FIM_OK)
-        return status;
-    if (version < 0)
-        return FIM_FAIL(FIM_ERR_FORMAT, "%s: is not an HDF5 file", path);
-    // From superblock 2 on, metadata carry checksums.
-    if (version < 2 && (status = fim_h5_rehearse(path)) != FIM_OK)
-        return status;
-    return fim_h5_open_here(path, budget, out);
 }
 
 fim_status fim_h5_open_format(const char *path, const char *format, size_t budget, fim_h5 *out) {

@@ -113,11 +113,6 @@ fim_status fim_h5_put_labels(const fim_h5 *file, const char *item, size_t n, con
 
 // ---- Shared by the files of h5 ----
 
-// fim_h5_open without the rehearsal.
-fim_status fim_h5_open_here(const char *path, size_t budget, fim_h5 *out);
-// Walks the file in a child process (h5_rehearse.c); FIM_ERR_FORMAT when that ends badly.
-fim_status fim_h5_rehearse(const char *path);
-
 // The length of the longest beginning of text[0..length) that is UTF-8 without control characters (tabs and
 // newlines may stand).
 size_t fim_text_valid(const char *text, size_t length);

@@ -10,6 +10,7 @@
 #include "fim/linalg.h"
 #include "h5.h"
 #include "record_file.h"
+#include "sandbox.h"
 
 // The contract of reports: /layers are those of the first checkpoint, by a second name that reading passes
 // over.
@@ -330,17 +331,36 @@ out:
     return status;
 }
 
-fim_status fim_record_read(const char *path, const char *format, size_t budget, fim_record *record) {
+typedef struct reading {
+    const char *path, *format;
+    size_t budget;
+    fim_record record;
+} reading;
+
+static fim_status read_here(void *context) {
+    reading *r = context;
     fim_h5 file = {.id = -1};
     fim_record found;
     fim_record_init(&found, "");
     fim_status status = FIM_OK;
-    FIM_TRY(fim_h5_open_format(path, format, budget, &file));
+    FIM_TRY(fim_h5_open_format(r->path, r->format, r->budget, &file));
     FIM_TRY(get_record(&file, "/", 0, &found));
-    *record = found;
+    r->record = found;
     fim_record_init(&found, "");
 out:
     fim_record_clear(&found);
     fim_h5_close(&file);
+    return status;
+}
+
+static fim_status exchange(fim_parcel *p, void *context) {
+    return fim_parcel_record(p, &((reading *)context)->record);
+}
+
+fim_status fim_record_read(const char *path, const char *format, size_t budget, fim_record *record) {
+    reading r = {.path = path, .format = format, .budget = budget};
+    fim_status status = fim_sandbox_run(&(fim_sandbox_job){path, budget, read_here, exchange}, &r);
+    if (status == FIM_OK)
+        *record = r.record;
     return status;
 }

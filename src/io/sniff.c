@@ -6,6 +6,7 @@
 #include "format.h"
 #include "h5.h"
 #include "record_file.h"
+#include "sandbox.h"
 
 static const struct {
     const char *format;
@@ -50,36 +51,73 @@ out:
     return status;
 }
 
-fim_status fim_file_sniff(const char *path, fim_file_kind *out) {
+typedef struct reading {
+    const char *path;
+    fim_file_kind kind;
+    fim_record record;
+} reading;
+
+static fim_status sniff_here(void *context) {
+    reading *r = context;
     bool is_h5 = false, foreign = false;
-    fim_status status = fim_checkpoint_sniff(path, &foreign);
+    fim_status status = fim_checkpoint_sniff(r->path, &foreign);
     if (status == FIM_OK && !foreign)
-        status = fim_h5_sniff(path, &is_h5);
+        status = fim_h5_sniff(r->path, &is_h5);
     if (status != FIM_OK)
         return status;
     if (foreign) {
-        *out = FIM_FILE_CHECKPOINT;
+        r->kind = FIM_FILE_CHECKPOINT;
         return FIM_OK;
     }
     if (is_h5)
-        return sniff_h5(path, out);
+        return sniff_h5(r->path, &r->kind);
     const fim_data_format *format = NULL;
-    if ((status = fim_data_format_find(path, &format)) == FIM_OK)
-        *out = FIM_FILE_DATA;
+    if ((status = fim_data_format_find(r->path, &format)) == FIM_OK)
+        r->kind = FIM_FILE_DATA;
     return status;
 }
 
-fim_status fim_file_attributes(const char *path, fim_record *record) {
+static fim_status exchange_kind(fim_parcel *p, void *context) {
+    reading *r = context;
+    size_t kind = r->kind;
+    fim_status status = fim_parcel_size(p, &kind, 0, FIM_FILE_DATA);
+    if (status == FIM_OK)
+        r->kind = (fim_file_kind)kind;
+    return status;
+}
+
+fim_status fim_file_sniff(const char *path, fim_file_kind *out) {
+    reading r = {.path = path};
+    fim_status status = fim_sandbox_run(&(fim_sandbox_job){path, 0, sniff_here, exchange_kind}, &r);
+    if (status == FIM_OK)
+        *out = r.kind;
+    return status;
+}
+
+static fim_status attributes_here(void *context) {
+    reading *r = context;
     fim_h5 file = {.id = -1};
     fim_record found;
     fim_record_init(&found, "");
     fim_status status = FIM_OK;
-    FIM_TRY(fim_h5_open(path, 0, &file));
+    FIM_TRY(fim_h5_open(r->path, 0, &file));
     FIM_TRY(fim_record_get_attributes(&file, "/", &found));
-    *record = found;
+    r->record = found;
     fim_record_init(&found, "");
 out:
     fim_record_clear(&found);
     fim_h5_close(&file);
+    return status;
+}
+
+static fim_status exchange_record(fim_parcel *p, void *context) {
+    return fim_parcel_record(p, &((reading *)context)->record);
+}
+
+fim_status fim_file_attributes(const char *path, fim_record *record) {
+    reading r = {.path = path};
+    fim_status status = fim_sandbox_run(&(fim_sandbox_job){path, 0, attributes_here, exchange_record}, &r);
+    if (status == FIM_OK)
+        *record = r.record;
     return status;
 }

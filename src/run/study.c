@@ -162,19 +162,20 @@ out:
 }
 
 // The names of `text` ("0,3"; NULL for all), checked against the layers of a dump: wanted[i] tells of
-// names[i].
-static fim_status choose_blocks(const char *text, char *const *names, size_t count, bool *wanted) {
+// layers[i].
+static fim_status choose_blocks(const char *text, const fim_blocks_about *layers, size_t count,
+                                bool *wanted) {
     char item[64];
     for (size_t i = 0; i < count; i++)
         wanted[i] = text == NULL;
     for (const char *cursor = text; fim_list_next(&cursor, ',', item, sizeof item);) {
         size_t i = 0;
-        while (i < count && strcmp(names[i], item) != 0)
+        while (i < count && strcmp(layers[i].name, item) != 0)
             i++;
         if (i == count)
             return FIM_FAIL(FIM_ERR_UNKNOWN,
-                            "layer '%s' is not in the dump, whose first layer is '%s' of %zu", item, names[0],
-                            count);
+                            "layer '%s' is not in the dump, whose first layer is '%s' of %zu", item,
+                            layers[0].name, count);
         wanted[i] = true;
     }
     return FIM_OK;
@@ -203,7 +204,7 @@ out:
 
 fim_status fim_study_blocks(const fim_study_options *options, const char *path, const fim_monitor *monitor,
                             fim_record *report) {
-    char **names = NULL;
+    fim_blocks_about *layers = NULL;
     size_t count = 0, chosen = 0, done = 0;
     bool *wanted = NULL;
     fim_record *records = NULL;
@@ -214,28 +215,23 @@ fim_status fim_study_blocks(const fim_study_options *options, const char *path, 
         FIM_TRY(
             FIM_FAIL(FIM_ERR_ARGUMENT,
                      "the samples of a dump are what they are: repeats need the checkpoint and its data"));
-    FIM_TRY(fim_blocks_list(path, &names, &count));
+    FIM_TRY(fim_blocks_list(path, &layers, &count));
     FIM_TRY(fim_alloc(count, sizeof *wanted, "layers", &wanted));
-    FIM_TRY(choose_blocks(options->layers, names, count, wanted));
+    FIM_TRY(choose_blocks(options->layers, layers, count, wanted));
     for (size_t i = 0; i < count; i++)
         chosen += wanted[i];
     FIM_TRY(study_solves_init(&solves, options, chosen));
     for (size_t i = 0; i < count; i++)
-        if (wanted[i]) {
-            fim_blocks_about about;
-            FIM_TRY(fim_blocks_describe(path, names[i], &about));
-            study_solves_add(&solves, about.d_a * about.d_g, SIZE_MAX);
-        }
+        if (wanted[i])
+            study_solves_add(&solves, layers[i].d_a * layers[i].d_g, SIZE_MAX);
     study_solves_allot(&solves, &allotted);
     FIM_TRY(add_checkpoint(report, path, &records));
     for (size_t i = 0; i < count; i++)
         if (wanted[i])
-            FIM_TRY(study_block(&allotted, path, names[i], monitor, done++, chosen, records));
+            FIM_TRY(study_block(&allotted, path, layers[i].name, monitor, done++, chosen, records));
     FIM_TRY(fim_monitor_progress(monitor, "analyzing", 1, 1));
 out:
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
+    free(layers);
     free(wanted);
     study_solves_clear(&solves);
     return fim_context(status, "%s", path);

@@ -79,8 +79,12 @@ Test(blocks, everything_comes_back_bit_for_bit) {
             fim_blocks_options options = {.factors = true, .samples = true, .packed = packed};
             TEST_OK(write_layer(scratch("b.h5"), &layer, &options));
             TEST_OK(read_same(scratch("b.h5"), &layer));
-            fim_blocks_about about;
-            TEST_OK(fim_blocks_describe(scratch("b.h5"), "0", &about));
+            fim_blocks_about *layers = NULL, about;
+            size_t count = 0;
+            TEST_OK(fim_blocks_list(scratch("b.h5"), &layers, &count));
+            about = layers[0];
+            free(layers);
+            cr_assert(count == 1 && strcmp(about.name, "0") == 0);
             cr_assert(about.dense != about.packed && about.packed == (bool)packed);
             cr_assert(about.factors && about.samples && about.g_packed == (bool)packed_g);
             cr_assert(about.d_a == D_A && about.d_g == D_G && about.n == N &&
@@ -136,7 +140,7 @@ Test(blocks, are_listed_in_the_order_of_writing) {
     static const char *const names[] = {"10", "9", "code", "2"};
     fim_blocks_layer layer = make_layer(false);
     fim_blocks_writer *writer = NULL;
-    char **found = NULL;
+    fim_blocks_about *found = NULL;
     size_t count = 0;
     TEST_OK(fim_blocks_create(scratch("b.h5"), NULL, false, &writer));
     for (size_t i = 0; i < 4; i++)
@@ -146,10 +150,8 @@ Test(blocks, are_listed_in_the_order_of_writing) {
     TEST_OK(fim_blocks_commit(writer));
     TEST_OK(fim_blocks_list(scratch("b.h5"), &found, &count));
     cr_assert(count == 4);
-    for (size_t i = 0; i < 4; i++) {
-        cr_assert(strcmp(found[i], names[i]) == 0, "%s at %zu", found[i], i);
-        free(found[i]);
-    }
+    for (size_t i = 0; i < 4; i++)
+        cr_assert(strcmp(found[i].name, names[i]) == 0, "%s at %zu", found[i].name, i);
     free(found);
     fim_blocks_layer_clear(&layer);
 }
@@ -312,13 +314,13 @@ Test(blocks, over_the_budget) {
 Test(blocks, no_blocks_at_all) {
     fim_blocks_layer layer = make_layer(false), found;
     fim_blocks_writer *writer = NULL;
-    char **names = NULL;
+    fim_blocks_about *layers = NULL;
     size_t count = 0;
     TEST_OK(fim_blocks_create(scratch("empty.h5"), NULL, false, &writer));
     TEST_OK(fim_blocks_commit(writer));
-    TEST_FAILS(fim_blocks_list(scratch("empty.h5"), &names, &count), FIM_ERR_FORMAT,
+    TEST_FAILS(fim_blocks_list(scratch("empty.h5"), &layers, &count), FIM_ERR_FORMAT,
                "/layers holds no layer");
-    TEST_FAILS(fim_blocks_list(scratch("none.h5"), &names, &count), FIM_ERR_IO, "none.h5: cannot be read");
+    TEST_FAILS(fim_blocks_list(scratch("none.h5"), &layers, &count), FIM_ERR_IO, "none.h5: cannot be read");
     TEST_OK(write_layer(scratch("b.h5"), &layer, &(fim_blocks_options){0}));
     TEST_FAILS(fim_blocks_read(scratch("b.h5"), "7", false, budget, &found), FIM_ERR_UNKNOWN,
                "b.h5: has no layer '7'");
