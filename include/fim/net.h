@@ -68,6 +68,9 @@ bool fim_likelihood_independent(fim_likelihood likelihood);
 // Checks that data can be judged: categorical needs labels below `outputs`, the others y (n, outputs), where
 // a missing y stands for an auto-encoder (y = x) when x has `outputs` columns; bernoulli wants y in [0, 1].
 fim_status fim_likelihood_check(fim_likelihood likelihood, const fim_data *data, size_t outputs);
+// What no network's mean loss on data lies below: for bernoulli the mean entropy of the targets (summed over
+// outputs), which fractions between 0 and 1 have; else 0.
+double fim_likelihood_floor(fim_likelihood likelihood, const fim_data *data);
 // dz (n·draws, C): for every row of z (n, C) the gradients at `draws` labels drawn from the model, each
 // divided by √draws, so that Σ_c g gᵀ is the average over draws. Sample r uses the random stream first + r of
 // seed, so that draws do not depend on how samples are cut into chunks.
@@ -91,6 +94,8 @@ fim_status fim_net_init(fim_net *net, fim_likelihood likelihood, const size_t *w
 fim_status fim_net_init_empty(fim_net *net, fim_likelihood likelihood, size_t n_layers);
 // Weights uniform in ±√(6/(fan_in + fan_out)) (Glorot & Bengio 2010), biases `bias`.
 fim_status fim_net_xavier(fim_net *net, double bias, uint64_t seed);
+// Weights and biases uniform in ±1/√fan_in, PyTorch's default for linear layers.
+fim_status fim_net_torch(fim_net *net, uint64_t seed);
 // FIM_ERR_SHAPE when widths do not chain, FIM_ERR_VALUE for weights that are not finite or a last activation
 // other than identity; the message names the layer.
 fim_status fim_net_check(const fim_net *net);

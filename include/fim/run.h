@@ -145,6 +145,21 @@ void fim_train_tune(fim_train_options *options, const char *net);
 // The registered optimizers, comma-separated, for help and messages.
 const char *fim_train_optimizers(void);
 
+// One line of a comparison.
+typedef struct fim_variant {
+    char label[64];  // as it was named, with its point of the grid: "kfac/each", "kfac lr=0.1 damping=0.01"
+    char folder[64]; // the same as a folder's name
+    char optimizer[32]; // options.optimizer points here
+    fim_train_options options;
+} fim_variant;
+
+// Optimizers by name, "sgd,kfac,kfac/each": a damping form after a slash replaces that of `base`. `grid` (may
+// be NULL), "lr=0.1:0.3,damping=1e-3:1e-2", makes each of them all its points; dampings concern natural
+// gradient alone. What is left open is tuned for the preset network `net`. *out is malloc'ed, and stays where
+// it is.
+fim_status fim_variants_parse(const char *text, const char *grid, const fim_train_options *base,
+                              const char *net, fim_variant **out, size_t *count);
+
 typedef struct fim_train_epoch {
     size_t epoch, iterations; // epoch from 1; iterations of this epoch
     double loss;              // running mean over the epoch of the per-sample loss, summed over outputs
@@ -159,10 +174,11 @@ typedef struct fim_train_epoch {
 // The log: record "fim-run" with, per finished epoch, curves epoch, iterations, loss, loss_per_output,
 // validation_loss, seconds; per iteration, iteration_loss, gradient_norm (of the loss descended), clip; per
 // refresh of natural gradient, refresh_iteration, refresh_seconds, refresh_products, refresh_residual,
-// refresh_failed, refresh_changed, refresh_fell_back; texts checkpoint_<k>, paths in order; the settings as
-// values and texts. It and the files are also written when training is cancelled (FIM_CANCELLED; the weights
-// of that moment go to checkpoint-interrupted.h5) or diverges (FIM_ERR_NUMERIC; the message names the epoch,
-// the iteration and the last good checkpoint). *log is initialised in every case.
+// refresh_failed, refresh_changed, refresh_fell_back; texts checkpoint_<k>, paths in order, and `ended`, why
+// a run that diverged did; the settings as values and texts. It and the files are also written when training
+// is cancelled (FIM_CANCELLED; the weights of that moment go to checkpoint-interrupted.h5) or diverges
+// (FIM_ERR_NUMERIC; the message names the epoch, the iteration and the last good checkpoint). *log is
+// initialised in every case.
 //
 // The same seed, data and number of threads give the same bits. With options->resume the settings must be
 // those of the run, except epochs (unless the schedule depends on them) and checkpoint_every:

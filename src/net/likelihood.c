@@ -60,6 +60,19 @@ fim_status fim_likelihood_check(fim_likelihood likelihood, const fim_data *data,
     return FIM_OK;
 }
 
+double fim_likelihood_floor(fim_likelihood likelihood, const fim_data *data) {
+    if (likelihood != FIM_BERNOULLI || data->x->size1 == 0)
+        return 0;
+    const gsl_matrix *y = targets(data);
+    double sum = 0;
+    for (size_t r = 0; r < y->size1; r++)
+        for (size_t j = 0; j < y->size2; j++) {
+            const double p = gsl_matrix_get(y, r, j);
+            sum -= (p > 0 ? p * log(p) : 0) + (p < 1 ? (1 - p) * log1p(-p) : 0);
+        }
+    return sum / (double)y->size1;
+}
+
 // g = (mean − y) · scale with y drawn from the model whose mean is `mean`.
 static void draw(fim_likelihood likelihood, const double *mean, size_t n, gsl_rng *rng, double scale,
                  double *g) {

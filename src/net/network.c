@@ -52,24 +52,42 @@ out:
     return status;
 }
 
-fim_status fim_net_xavier(fim_net *net, double bias, uint64_t seed) {
+// Weights uniform in ± weight_bound(inputs, outputs) of a layer; biases `bias`, or drawn like the weights
+// when it is NAN.
+static fim_status draw_weights(fim_net *net, double (*weight_bound)(size_t inputs, size_t outputs),
+                               double bias, uint64_t seed) {
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     if (rng == NULL)
         return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate a random number generator");
     for (size_t l = 0; l < net->n_layers; l++) {
         fim_layer *layer = &net->layers[l];
-        size_t inputs = fim_layer_inputs(layer), outputs = fim_layer_d_g(layer);
-        double bound = sqrt(6.0 / (double)(inputs + outputs));
+        const size_t inputs = fim_layer_inputs(layer), outputs = fim_layer_d_g(layer);
+        const double bound = weight_bound(inputs, outputs);
         gsl_rng_set(rng, (unsigned long)fim_seed_stream(seed, l));
-        for (size_t j = 0; j < outputs; j++) {
-            for (size_t i = 0; i < inputs; i++)
-                gsl_matrix_set(layer->w, j, i, bound * (2 * gsl_rng_uniform(rng) - 1));
-            if (layer->bias)
-                gsl_matrix_set(layer->w, j, inputs, bias);
-        }
+        for (size_t j = 0; j < outputs; j++)
+            for (size_t i = 0; i < layer->w->size2; i++)
+                gsl_matrix_set(layer->w, j, i,
+                               i < inputs || isnan(bias) ? bound * (2 * gsl_rng_uniform(rng) - 1) : bias);
     }
     gsl_rng_free(rng);
     return FIM_OK;
+}
+
+static double xavier_bound(size_t inputs, size_t outputs) {
+    return sqrt(6.0 / (double)(inputs + outputs));
+}
+
+fim_status fim_net_xavier(fim_net *net, double bias, uint64_t seed) {
+    return draw_weights(net, xavier_bound, bias, seed);
+}
+
+static double torch_bound(size_t inputs, size_t outputs) {
+    (void)outputs;
+    return 1 / sqrt((double)inputs);
+}
+
+fim_status fim_net_torch(fim_net *net, uint64_t seed) {
+    return draw_weights(net, torch_bound, (double)NAN, seed);
 }
 
 static fim_status check_layer(const fim_net *net, size_t l) {

@@ -193,6 +193,8 @@ static fim_status fill(const journal *j, fim_record *log) {
     FIM_TRY(merge(j->provenance, log));
     FIM_TRY(fim_record_set_text(log, "likelihood", fim_likelihood_name(j->net->likelihood)));
     FIM_TRY(journal_save(j, log));
+    if (j->ended != NULL)
+        FIM_TRY(fim_record_set_text(log, "ended", j->ended));
 out:
     return status;
 }

@@ -55,7 +55,7 @@ fim_status series_take(series *s, const fim_record *record) {
     fim_status status = reserve(s, rows);
     if (status != FIM_OK)
         return status;
-    for (size_t c = 0; c < s->columns; c++) {
+    for (size_t c = 0; rows > 0 && c < s->columns; c++) {
         const fim_curve *curve = fim_record_curve(record, s->names[c][0]);
         if (curve == NULL || curve->values->size != rows)
             return FIM_FAIL(FIM_ERR_FORMAT, "the state's curve %s does not have %zu entries", s->names[c][0],

@@ -276,6 +276,7 @@ static fim_status finish(run *r, fim_status status, fim_record *log) {
                  last != NULL ? "; --resume goes on from there, the weights of that moment are in " : "",
                  last != NULL ? last : "");
     }
+    r->journal.ended = status == FIM_ERR_NUMERIC ? reason : NULL;
     if (kept == FIM_OK)
         kept = journal_log(&r->journal, log);
     if (kept != FIM_OK)

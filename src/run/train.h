@@ -10,6 +10,8 @@
 
 // Everything checked that needs no data; the message names the option.
 fim_status options_check(const fim_train_options *o);
+// FIM_ERR_UNKNOWN lists the known ones; FIM_ERR_UNAVAILABLE for sums of too many terms.
+fim_status options_check_optimizer(const char *name);
 // True for the optimizers that have a preconditioner.
 bool options_natural(const fim_train_options *o);
 // What multiplies the per-sample loss in training.
@@ -61,6 +63,7 @@ typedef struct journal {
     series epochs, iterations, refreshes;
     size_t n_checkpoints, room;
     char **checkpoints; // paths
+    const char *ended;  // why a run that failed did so; or NULL
 } journal;
 
 fim_status journal_init(journal *j, const fim_net *net, const fim_train_options *options,

@@ -44,7 +44,7 @@ const char *fim_train_optimizers(void) {
            "kfac-corrected";
 }
 
-static fim_status check_optimizer(const char *name) {
+fim_status options_check_optimizer(const char *name) {
     fim_method method;
     if (first_order(name) || strcmp(name, "exact") == 0)
         return FIM_OK;
@@ -88,7 +88,7 @@ void fim_train_tune(fim_train_options *o, const char *net) {
 // ---- Checks ----
 
 fim_status options_check(const fim_train_options *o) {
-    fim_status status = check_optimizer(o->optimizer);
+    fim_status status = options_check_optimizer(o->optimizer);
     if (status != FIM_OK)
         return status;
     if (o->batch == 0 || o->epochs == 0)
@@ -212,7 +212,8 @@ fim_status options_describe(const fim_train_options *o, const fim_net *net, cons
                   {"train_checksum", checksum(train)},
                   {"validation_samples", validation != NULL ? (double)validation->x->size1 : 0},
                   {"parameters", (double)fim_net_parameters(net)},
-                  {"outputs", (double)fim_net_outputs(net)}};
+                  {"outputs", (double)fim_net_outputs(net)},
+                  {"loss_floor", fim_likelihood_floor(net->likelihood, train)}};
     for (size_t k = 0; k < sizeof values / sizeof *values; k++)
         FIM_TRY(fim_record_set(out, values[k].name, values[k].value, NULL));
     if (options_natural(o))
