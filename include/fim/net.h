@@ -80,6 +80,8 @@ fim_status fim_likelihood_draw(fim_likelihood likelihood, const gsl_matrix *z, s
 // B_nᵀ J, with B_n B_nᵀ the covariance of ∂(−log p)/∂z: diag(p) − p pᵀ, diag(p(1 − p)), or I. Note that B_n
 // has C columns.
 fim_status fim_likelihood_factor(fim_likelihood likelihood, const double *z, gsl_matrix *j);
+// The same from the right: the rows of t (m, C), tangents of the logits of one sample, become T B_n.
+fim_status fim_likelihood_factor_rows(fim_likelihood likelihood, const double *z, gsl_matrix *t);
 
 // ---- Networks ----
 

@@ -148,3 +148,28 @@ out:
     free(carried);
     return status;
 }
+
+// Row by row, Bᵀ t = √p ∘ (t − pᵀ t), or √(p(1 − p)) ∘ t.
+fim_status fim_likelihood_factor_rows(fim_likelihood likelihood, const double *z, gsl_matrix *t) {
+    if (likelihood == FIM_GAUSSIAN)
+        return FIM_OK;
+    const size_t n = t->size2;
+    double *mean = NULL, *scale = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(n, sizeof *mean, "output means", &mean));
+    FIM_TRY(fim_alloc(n, sizeof *scale, "output factor", &scale));
+    output_mean(likelihood, z, n, mean);
+    for (size_t c = 0; c < n; c++)
+        scale[c] = sqrt(likelihood == FIM_CATEGORICAL ? mean[c] : mean[c] * logistic(-z[c]));
+    for (size_t k = 0; k < t->size1; k++) {
+        double *row = t->data + k * t->tda, along = 0;
+        for (size_t c = 0; likelihood == FIM_CATEGORICAL && c < n; c++)
+            along += mean[c] * row[c];
+        for (size_t c = 0; c < n; c++)
+            row[c] = scale[c] * (row[c] - along);
+    }
+out:
+    free(mean);
+    free(scale);
+    return status;
+}

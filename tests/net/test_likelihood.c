@@ -187,6 +187,20 @@ Test(likelihood, factor_is_linear_in_what_it_is_applied_to) {
     gsl_matrix_free(want);
 }
 
+Test(likelihood, factor_from_the_right_is_the_transpose_of_the_one_from_the_left) {
+    enum { M = 3 };
+    gsl_matrix *back = gsl_matrix_alloc(M, C);
+    for (fim_likelihood k = 0; k < FIM_LIKELIHOOD_COUNT; k++) {
+        const double *z = gsl_matrix_const_ptr(logits, 3, 0);
+        gsl_matrix *j = test_random_matrix(C, M, 8), *t = gsl_matrix_alloc(M, C);
+        gsl_matrix_transpose_memcpy(t, j);
+        TEST_OK(fim_likelihood_factor(k, z, j));
+        TEST_OK(fim_likelihood_factor_rows(k, z, t));
+        gsl_matrix_transpose_memcpy(back, j);
+        cr_assert(epsilon_eq(dbl, test_max_difference(t, back), 0, 1e-15), "%s", fim_likelihood_name(k));
+    }
+}
+
 Test(likelihood, draws_have_mean_zero_and_the_covariance_of_the_factor) {
     enum { K = 250000 };
     gsl_matrix *dz = gsl_matrix_alloc(K, C), *got = gsl_matrix_alloc(C, C), *want = gsl_matrix_alloc(C, C);
