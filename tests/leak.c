@@ -157,6 +157,31 @@ static fim_status see_matrix(void *context, const char *name, const gsl_matrix *
     return status;
 }
 
+// Every way of solving with a block: directly, and by products alone.
+static fim_status walk_solves(const fim_fisher *f) {
+    fim_solver *solver = NULL;
+    gsl_matrix *x = NULL, *y = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a gradient", &x));
+    FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a step", &y));
+    gsl_matrix_set_all(x, 1);
+    for (int free = 0; free < 2; free++) {
+        const fim_solver_options options = {.budget = SIZE_MAX, .matrix_free = free};
+        fim_solve_info info;
+        FIM_TRY(fim_solver_new(f, &options, &solver));
+        FIM_TRY(fim_solver_damp(solver, 0.1));
+        FIM_TRY(fim_solver_damp(solver, 0.2));
+        FIM_TRY(fim_solver_solve(solver, x, false, y, &info));
+        fim_solver_free(solver);
+        solver = NULL;
+    }
+out:
+    fim_solver_free(solver);
+    gsl_matrix_free(x);
+    gsl_matrix_free(y);
+    return status;
+}
+
 // Every method on the block, and every metric of it.
 static fim_status walk_block(const fim_fisher *f) {
     const size_t d = fim_fisher_d_a(f) * fim_fisher_d_g(f);
@@ -228,6 +253,7 @@ static fim_status walk_blocks(void) {
         FIM_TRY(fim_fisher_capture(&net, &data, &kinds[i], &layer, 1, SIZE_MAX, NULL, &samples));
         FIM_TRY(fim_fisher_new(&samples, &f));
         FIM_TRY(walk_block(f));
+        FIM_TRY(walk_solves(f));
         const size_t d_a = samples.d_a, d_g = samples.d_g;
         FIM_TRY(fim_matrix_new(d_a * d_g, d_a * d_g, "a block", &dense));
         FIM_TRY(fim_matrix_new(d_a, d_a, "A", &a));
@@ -240,6 +266,7 @@ static fim_status walk_blocks(void) {
         dense = a = g = NULL;
         FIM_TRY(fim_fisher_new_dense(taken[0], d_a, d_g, ROWS, taken[1], taken[2], &f));
         FIM_TRY(walk_block(f));
+        FIM_TRY(walk_solves(f));
         fim_fisher_free(f);
         f = NULL;
         fim_samples_clear(&samples);

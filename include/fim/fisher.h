@@ -116,6 +116,42 @@ fim_status fim_fisher_packed(const fim_fisher *f, gsl_matrix *rs);
 // dense (D, D) = F, through Rs.
 fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense);
 
+// ---- Solves with F + λ I ----
+
+// A block prepared for them; one factorization serves several right sides. The way is chosen by size:
+//   the Gram matrix of the N·C rows a_n ⊗ g_nc (Woodbury) when there are fewer than parameters,
+//   one small block per output where the G_n are diagonal,
+//   a Cholesky factor of the dense block,
+// each while it has at most 10000 rows and fits the budget; beyond that conjugate gradients with products of
+// the samples, preconditioned by the best diagonal in the eigenbasis of A ⊗ G.
+typedef struct fim_solver fim_solver;
+
+typedef struct fim_solver_options {
+    size_t budget;       // bytes of the prepared matrices
+    bool matrix_free;    // conjugate gradients whatever the size
+    double tolerance;    // relative residual of the iteration; 0 takes 1e-10
+    size_t max_products; // 0 takes 2000
+} fim_solver_options;
+
+typedef struct fim_solve_info {
+    double residual; // ‖(F + λ I) y − x‖ / ‖x‖, recomputed; 0 for x = 0
+    size_t products; // with F
+    char route[64];  // "Gram matrix of the 64 rows", ...
+} fim_solve_info;
+
+// `f` must outlive it.
+fim_status fim_solver_new(const fim_fisher *f, const fim_solver_options *options, fim_solver **out);
+void fim_solver_free(fim_solver *solver);
+// Sets λ > 0 and factors: before the first solve, and again for every other λ. FIM_NOT_POSITIVE when λ is
+// lost in the rounding of F.
+fim_status fim_solver_damp(fim_solver *solver, double damping);
+// y = (F + λ I)⁻¹ x, different parameter matrices (d_a, d_g). `start`: y is taken as a first guess by the
+// iteration. FIM_NOT_CONVERGED leaves the best y found and tells the residual in the message and in `info`.
+fim_status fim_solver_solve(fim_solver *solver, const gsl_matrix *x, bool start, gsl_matrix *y,
+                            fim_solve_info *info);
+// ln det(F + λ I). FIM_ERR_UNAVAILABLE for the iteration.
+fim_status fim_solver_log_det(const fim_solver *solver, double *out);
+
 // The min(D, N·C) largest eigenvalues of F (the others are zero), decreasing, into a new vector: by the Gram
 // matrix of the rows a_n ⊗ g_nc when there are fewer rows than D, else by a dense eigensolver. FIM_ERR_BUDGET
 // when neither fits.

@@ -105,6 +105,25 @@ typedef struct fim_gkl_info {
 fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options, gsl_matrix *u,
                    gsl_vector *sigma, gsl_matrix *v, fim_gkl_info *info);
 
+// ---- Conjugate gradients (Hestenes & Stiefel 1952) for symmetric positive definite maps ----
+
+typedef struct fim_cg_options {
+    double tolerance;              // ‖b − M x‖ <= tolerance · ‖b‖; 0 takes 1e-10
+    size_t max_products;           // 0 takes 2000
+    const fim_map *preconditioner; // an approximate inverse, symmetric positive definite, or NULL
+} fim_cg_options;
+
+typedef struct fim_cg_info {
+    size_t products;
+    double residual; // ‖b − M x‖ / ‖b‖, recomputed at the end; 0 for b = 0, which has x = 0
+    bool converged;
+} fim_cg_info;
+
+// x (n) with M x = b, from the x given. FIM_NOT_CONVERGED and FIM_NOT_POSITIVE (a direction p with pᵀ M p <=
+// 0 was met) leave the last x and its residual.
+fim_status fim_cg(const fim_map *map, const double *b, const fim_cg_options *options, double *x,
+                  fim_cg_info *info);
+
 // ---- Symmetric Lanczos with full reorthogonalization and thick restart ----
 //
 // A symmetric map is a fim_map with rows == columns, applied with transposed = false alone.

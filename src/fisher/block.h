@@ -42,6 +42,10 @@ void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, 
 // gram (n, n), gram[n, m] = Σ_cd (rows_nc · rows_md)², the inner products ⟨G_n, G_m⟩.
 fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram);
 
+// The lower triangle of gram (N·C, N·C) = W Wᵀ, where W has the rows a_n ⊗ g_nc / √N and F = Wᵀ W: a product
+// of two Gram matrices, entry by entry. The samples are rows.
+fim_status samples_gram(const fim_samples *s, gsl_matrix *gram);
+
 // ---- The same for the output side G_n of the samples, in whichever form they keep it (outputs.c). ----
 
 // q[n] = ⟨G_n, V⟩, V (d_g, d_g) symmetric.

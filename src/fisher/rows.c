@@ -135,3 +135,18 @@ fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
     gsl_matrix_free(scratch);
     return FIM_OK;
 }
+
+fim_status samples_gram(const fim_samples *s, gsl_matrix *gram) {
+    const size_t columns = s->columns;
+    gsl_matrix *inputs = NULL;
+    fim_status status = fim_matrix_new(s->n, s->n, "a Gram matrix", &inputs);
+    if (status != FIM_OK)
+        return status;
+    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1.0 / (double)s->n, s->a, 0, inputs);
+    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1, s->g, 0, gram);
+    for (size_t r = 0; r < gram->size1; r++)
+        for (size_t q = 0; q <= r; q++)
+            gram->data[r * gram->tda + q] *= gsl_matrix_get(inputs, r / columns, q / columns);
+    gsl_matrix_free(inputs);
+    return FIM_OK;
+}

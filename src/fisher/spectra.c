@@ -8,31 +8,24 @@
 #include "core.h"
 #include "fim/linalg.h"
 
-// F = Wᵀ W / N with a row a_n ⊗ g_nc of W for every sample and column: W Wᵀ / N has the same non-zero
-// eigenvalues.
+// F has the non-zero eigenvalues of its Gram matrix.
 static fim_status gram_eigenvalues(const fim_samples *s, size_t budget, gsl_vector **values, char *route) {
     const size_t rows = s->n * s->columns;
-    gsl_matrix *gram = NULL, *inputs = NULL;
+    gsl_matrix *gram = NULL;
     gsl_vector *found = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(rows, rows), sizeof(double)),
                              "the spectrum of the Fisher block by its Gram matrix",
                              "raise --memory, or take fewer samples with --samples"));
     FIM_TRY(fim_matrix_new(rows, rows, "a Gram matrix", &gram));
-    FIM_TRY(fim_matrix_new(s->n, s->n, "a Gram matrix", &inputs));
     FIM_TRY(fim_vector_new(rows, "eigenvalues", &found));
-    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1.0 / (double)s->n, s->a, 0, inputs);
-    gsl_blas_dsyrk(CblasLower, CblasNoTrans, 1, s->g, 0, gram);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t q = 0; q <= r; q++)
-            gram->data[r * gram->tda + q] *= gsl_matrix_get(inputs, r / s->columns, q / s->columns);
+    FIM_TRY(samples_gram(s, gram));
     FIM_TRY(fim_eigenvalues(gram, found));
     sprintf(route, "Gram matrix of the %zu rows", rows);
     *values = found;
     found = NULL;
 out:
     gsl_matrix_free(gram);
-    gsl_matrix_free(inputs);
     gsl_vector_free(found);
     return status;
 }
