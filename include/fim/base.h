@@ -39,7 +39,8 @@ const char *fim_status_text(fim_status status);
 // The message of the last failure in this thread; "" before the first.
 const char *fim_message(void);
 
-// The one place where an error is born: formats the thread's message and returns `status`.
+// The one place where an error is born: formats the thread's message, one line in which control characters
+// become '?', and returns `status`.
 fim_status fim_fail(fim_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define FIM_FAIL(status, ...) fim_fail((status), __VA_ARGS__)
 

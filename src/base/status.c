@@ -26,6 +26,10 @@ fim_status fim_fail(fim_status status, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    // One line, whatever names and texts of a file it quotes.
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
     memcpy(message, text, sizeof message);
     return status;
 }

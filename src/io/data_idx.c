@@ -27,6 +27,11 @@ fim_status fim_data_idx_read(const char *path, size_t budget, fim_array *x, fim_
         goto out;
     }
     size_t rank = head[3];
+    if (rank < 1 || rank > FIM_ARRAY_RANK) {
+        status = FIM_FAIL(FIM_ERR_SHAPE, "%s: is IDX of %zu dimensions, expected 1 to %d", path, rank,
+                          FIM_ARRAY_RANK);
+        goto out;
+    }
     for (size_t i = 0; i < rank; i++) {
         FIM_TRY(fim_stream_read(&stream, bytes, 4));
         dim[i] = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];

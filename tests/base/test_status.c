@@ -115,3 +115,8 @@ Test(monitor, may_be_missing_or_empty) {
     fim_monitor_note(NULL, "nobody hears");
     fim_monitor_note(&nobody, "nobody hears");
 }
+
+Test(status, a_message_is_one_line_whatever_it_quotes) {
+    TEST_FAILS(FIM_FAIL(FIM_ERR_FORMAT, "'%s' is no name", "a\nb\033[2J\x7f µ"), FIM_ERR_FORMAT,
+               "'a?b?[2J? µ' is no name");
+}
