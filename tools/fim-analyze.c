@@ -49,8 +49,8 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
     "Measure how far approximations of the Fisher matrix are from the exact block of every layer. FILE is a "
-    "checkpoint, or "
-    "the blocks of fim-dump."
+    "checkpoint, "
+    "the blocks of fim-dump, or a capture made by another program (see README.md)."
     "\vThe loss is -log p(y|x) of one sample summed over the outputs; F is its Fisher block of [weight "
     "bias], F ~ A x G.\n\n"
     "Examples:\n"

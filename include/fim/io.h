@@ -90,7 +90,7 @@ fim_status fim_provenance_add_input(fim_record *record, const char *path);
 
 typedef enum fim_file_kind {
     FIM_FILE_CHECKPOINT, // fim-checkpoint
-    FIM_FILE_BLOCKS,     // fim-blocks
+    FIM_FILE_BLOCKS,     // fim-blocks, fim-capture
     FIM_FILE_REPORT,     // fim-report
     FIM_FILE_RUN,        // fim-run
     FIM_FILE_DATA,       // a data set in any of the known formats
@@ -183,6 +183,8 @@ typedef struct fim_blocks_about {
     bool dense, packed;     // the block as (D, D), as its triangle
     bool factors;           // the KFAC factors
     bool samples, g_packed; // the samples; of them, G_n in svec packing rather than its columns
+    bool bias;              // `a` in the file lacks the constant 1, which reading adds
+    double scale;           // of g in the file: G_n = scale² Σ_c g_nc g_ncᵀ
 } fim_blocks_about;
 
 void fim_blocks_layer_clear(fim_blocks_layer *layer);

@@ -8,7 +8,7 @@
 
 enum { FIM_BLOCKS_ITEM = 128 };
 
-static const char fim_blocks_format[] = "fim-blocks";
+static const char fim_blocks_format[] = "fim-blocks", fim_capture_format[] = "fim-capture";
 
 // "/layers/<name>/<set>"; set "" gives the layer itself. Names come with at most 63 characters.
 static inline const char *fim_blocks_item(const char *name, const char *set,

@@ -1,4 +1,9 @@
-// Blocks read: the layers of a file of fim-dump, listed and one by one (blocks.c has the layout).
+// Blocks read: the layers of a file of fim-dump, listed and one by one (blocks.c has the layout), and of
+// captures, which are such files made by hand. A capture has root attribute format = "fim-capture" and holds
+// samples alone; what their shapes tell need not be told by attributes:
+//   /layers/<name>   attribute fisher; if wanted index, bias, scale
+//     a              (N, d_a), or (N, d_a − 1) with bias = 1: the constant 1 is put behind every row
+//     g              (N, C, d_g), or (N, d_g) for C = 1, times scale: G_n = scale² Σ_c g_nc g_ncᵀ
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +30,72 @@ static fim_status has_set(const fim_h5 *file, const char *name, const char *set,
     return status;
 }
 
+// The attribute `name`, or, where there is none, what the samples' shape says: `found`, 0 when it is unknown.
+static fim_status read_count(const fim_h5 *file, const char *layer, const char *name, size_t found,
+                             size_t *out) {
+    bool has = false;
+    fim_status status = found > 0 ? fim_h5_has(file, layer, name, &has) : FIM_OK;
+    if (status != FIM_OK)
+        return status;
+    if (found == 0 || has)
+        return fim_h5_count(file, layer, name, 1, out);
+    *out = found;
+    return FIM_OK;
+}
+
+// An attribute that may be missing; `absent` then.
+static fim_status read_number(const fim_h5 *file, const char *layer, const char *name, double absent,
+                              double *out) {
+    bool has = false;
+    fim_status status = fim_h5_has(file, layer, name, &has);
+    if (status == FIM_OK && has)
+        return fim_h5_number(file, layer, name, out);
+    if (status == FIM_OK)
+        *out = absent;
+    return status;
+}
+
+// d_a, d_g and N, and how a and g are to be taken.
+static fim_status read_shapes(const fim_h5 *file, const char *layer, bool g, fim_blocks_about *about) {
+    char item[FIM_BLOCKS_ITEM];
+    double bias = 0;
+    size_t inputs = 0, outputs = 0, n = 0;
+    fim_h5_set set = {.id = -1};
+    fim_status status = FIM_OK;
+    FIM_TRY(read_number(file, layer, "bias", 0, &bias));
+    FIM_TRY(read_number(file, layer, "scale", 1, &about->scale));
+    if (bias < 0 || bias > 1 || (bias > 0 && bias < 1))
+        FIM_TRY(FIM_FAIL(FIM_ERR_VALUE,
+                         "%s: attribute 'bias' of %s is %g, expected 1 (a lacks the constant 1) or 0",
+                         file->path, layer, bias));
+    if (!(about->scale > 0))
+        FIM_TRY(FIM_FAIL(FIM_ERR_VALUE, "%s: attribute 'scale' of %s is %g, expected a positive number",
+                         file->path, layer, about->scale));
+    about->bias = bias > 0;
+    if (about->samples) {
+        FIM_TRY(fim_h5_set_open(file, fim_blocks_item(about->name, "a", item), &set));
+        if (set.rank == 2) {
+            n = set.dim[0];
+            inputs = fim_size_add(set.dim[1], about->bias ? 1 : 0);
+        }
+        fim_h5_set_close(&set);
+    }
+    if (about->samples && g) {
+        FIM_TRY(fim_h5_set_open(file, fim_blocks_item(about->name, "g", item), &set));
+        outputs = set.dim[set.rank - 1];
+    }
+    FIM_TRY(read_count(file, layer, "d_a", inputs, &about->d_a));
+    FIM_TRY(read_count(file, layer, "d_g", outputs, &about->d_g));
+    FIM_TRY(read_count(file, layer, "samples", n, &about->n));
+out:
+    fim_h5_set_close(&set);
+    return status;
+}
+
 // The attributes of a layer and which data sets it has.
 static fim_status read_about(const fim_h5 *file, const char *name, fim_blocks_about *out) {
     fim_blocks_about about = {0};
+    fim_fisher_spec spec;
     char layer[FIM_BLOCKS_ITEM], *fisher = NULL;
     fim_h5_kind kind = FIM_H5_NOTHING;
     bool g = false;
@@ -43,14 +111,13 @@ static fim_status read_about(const fim_h5 *file, const char *name, fim_blocks_ab
         status = FIM_FAIL(FIM_ERR_UNKNOWN, "%s: has no layer '%s'", file->path, name);
         goto out;
     }
-    FIM_TRY(fim_h5_count(file, layer, "d_a", 1, &about.d_a));
-    FIM_TRY(fim_h5_count(file, layer, "d_g", 1, &about.d_g));
-    FIM_TRY(fim_h5_count(file, layer, "samples", 1, &about.n));
     FIM_TRY(fim_h5_text(file, layer, "fisher", &fisher));
     if (strlen(fisher) >= sizeof about.fisher) {
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: attribute 'fisher' of %s is too long", file->path, layer);
         goto out;
     }
+    FIM_TRY(
+        fim_context(fim_fisher_spec_parse(fisher, &spec), "%s: attribute 'fisher' of %s", file->path, layer));
     strcpy(about.fisher, fisher);
     FIM_TRY(has_set(file, name, "fisher", &about.dense));
     FIM_TRY(has_set(file, name, "fisher_packed", &about.packed));
@@ -63,9 +130,30 @@ static fim_status read_about(const fim_h5 *file, const char *name, fim_blocks_ab
         goto out;
     }
     about.g_packed = about.samples && !g;
+    FIM_TRY(read_shapes(file, layer, g, &about));
     *out = about;
 out:
     free(fisher);
+    return status;
+}
+
+// A dump or a capture.
+static fim_status open_blocks(const char *path, size_t budget, fim_h5 *out) {
+    fim_h5 file = {.id = -1};
+    char *format = NULL;
+    bool has = false, capture = false;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_h5_open(path, 0, &file));
+    FIM_TRY(fim_h5_has(&file, "/", "format", &has));
+    if (has) {
+        FIM_TRY(fim_h5_text(&file, "/", "format", &format));
+        capture = strcmp(format, fim_capture_format) == 0;
+    }
+    fim_h5_close(&file);
+    status = fim_h5_open_format(path, capture ? fim_capture_format : fim_blocks_format, budget, out);
+out:
+    fim_h5_close(&file);
+    free(format);
     return status;
 }
 
@@ -82,7 +170,7 @@ static fim_status list_here(void *context) {
     char **names = NULL;
     size_t n = 0;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_h5_open_format(found->path, fim_blocks_format, 0, &file));
+    FIM_TRY(open_blocks(found->path, 0, &file));
     FIM_TRY(fim_h5_list(&file, "/layers", &names, &n));
     if (n == 0)
         FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: /layers holds no layer", found->path));
@@ -106,7 +194,9 @@ static fim_status exchange_about(fim_parcel *p, fim_blocks_about *about) {
     FIM_TRY(fim_parcel_size(p, &about->d_g, 1, SIZE_MAX));
     FIM_TRY(fim_parcel_size(p, &about->n, 1, SIZE_MAX));
     FIM_TRY(fim_parcel_field(p, about->fisher, sizeof about->fisher));
-    bool *flags[] = {&about->dense, &about->packed, &about->factors, &about->samples, &about->g_packed};
+    FIM_TRY(fim_parcel_real(p, &about->scale));
+    bool *flags[] = {&about->dense,   &about->packed,   &about->factors,
+                     &about->samples, &about->g_packed, &about->bias};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         FIM_TRY(fim_parcel_flag(p, flags[i]));
 out:
@@ -200,24 +290,63 @@ out:
     return status;
 }
 
+// The inputs, with the constant 1 behind each row where the file leaves it out.
+static fim_status read_inputs(fim_h5 *file, const fim_blocks_about *about, gsl_matrix **out) {
+    const size_t inputs = about->d_a - (about->bias ? 1 : 0);
+    char item[FIM_BLOCKS_ITEM];
+    gsl_matrix *a = NULL;
+    fim_h5_set set = {.id = -1};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_h5_set_open(file, fim_blocks_item(about->name, "a", item), &set));
+    FIM_TRY(fim_h5_set_expect(file, &set, 2, (size_t[]){about->n, inputs}, "from samples and d_a"));
+    FIM_TRY(fim_h5_set_claim(file, &set));
+    FIM_TRY(fim_matrix_new(about->n, about->d_a, item, &a));
+    if (inputs > 0) {
+        gsl_matrix_view part = gsl_matrix_submatrix(a, 0, 0, about->n, inputs);
+        FIM_TRY(fim_h5_set_read(file, &set, true, &part.matrix));
+    }
+    for (size_t i = 0; about->bias && i < about->n; i++)
+        gsl_matrix_set(a, i, inputs, 1);
+    *out = a;
+    a = NULL;
+out:
+    fim_h5_set_close(&set);
+    gsl_matrix_free(a);
+    return status;
+}
+
+static fim_status scale_by(const fim_h5 *file, const fim_blocks_about *about, double scale, gsl_matrix *m) {
+    double low, high;
+    gsl_matrix_scale(m, scale);
+    gsl_matrix_minmax(m, &low, &high);
+    if (isfinite(low) && isfinite(high))
+        return FIM_OK;
+    return FIM_FAIL(FIM_ERR_VALUE, "%s: the scale %g of layer '%s' makes its samples infinite", file->path,
+                    about->scale, about->name);
+}
+
 static fim_status read_samples(fim_h5 *file, const fim_blocks_about *about, fim_samples *out) {
     fim_samples s = {.n = about->n, .d_a = about->d_a, .d_g = about->d_g};
     char item[FIM_BLOCKS_ITEM];
     fim_h5_set set = {.id = -1};
     fim_status status = FIM_OK;
-    FIM_TRY(fim_h5_matrix(file, fim_blocks_item(about->name, "a", item), s.n, s.d_a, "from samples and d_a",
-                          &s.a));
+    FIM_TRY(read_inputs(file, about, &s.a));
     if (about->g_packed) {
         FIM_TRY(fim_h5_matrix(file, fim_blocks_item(about->name, "g_packed", item), s.n,
                               s.d_g < SIZE_MAX / s.d_g ? fim_svec_size(s.d_g) : SIZE_MAX - 1,
                               "from samples and d_g", &s.packed));
+        FIM_TRY(scale_by(file, about, about->scale * about->scale, s.packed));
     } else {
         FIM_TRY(fim_h5_set_open(file, fim_blocks_item(about->name, "g", item), &set));
-        FIM_TRY(fim_h5_set_expect(file, &set, 3, (size_t[]){s.n, FIM_H5_ANY, s.d_g}, "from samples and d_g"));
+        const bool one = set.rank == 2 && set.dim[0] == s.n && set.dim[1] == s.d_g;
+        if (!one)
+            FIM_TRY(
+                fim_h5_set_expect(file, &set, 3, (size_t[]){s.n, FIM_H5_ANY, s.d_g}, "from samples and d_g"));
         FIM_TRY(fim_h5_set_claim(file, &set));
-        s.columns = set.dim[1];
+        s.columns = one ? 1 : set.dim[1];
         FIM_TRY(fim_matrix_new(s.n * s.columns, s.d_g, item, &s.g));
         FIM_TRY(fim_h5_set_read(file, &set, true, s.g));
+        FIM_TRY(scale_by(file, about, about->scale, s.g));
     }
     *out = s;
     s = (fim_samples){0};
@@ -241,7 +370,7 @@ static fim_status read_here(void *context) {
     fim_blocks_layer layer = {0};
     char item[FIM_BLOCKS_ITEM];
     fim_status status = FIM_OK;
-    FIM_TRY(fim_h5_open_format(r->path, fim_blocks_format, r->budget, &file));
+    FIM_TRY(open_blocks(r->path, r->budget, &file));
     FIM_TRY(read_about(&file, r->name, &about));
     strcpy(layer.name, about.name);
     strcpy(layer.fisher, about.fisher);

@@ -10,7 +10,8 @@
 //     static fim_status exchange(fim_parcel *p, void *context);     // child: sends, parent: receives
 //     status = fim_sandbox_run(&(fim_sandbox_job){path, budget, work, exchange}, &context);
 //
-// The child may call neither OpenMP nor BLAS, whose threads it does not have.
+// The child may call neither OpenMP nor BLAS, whose threads it does not have and cannot make: libgomp would
+// end it.
 #ifndef FIM_IO_SANDBOX_H
 #define FIM_IO_SANDBOX_H
 

@@ -14,6 +14,7 @@ static const struct {
 } kinds[] = {
     {"fim-checkpoint", FIM_FILE_CHECKPOINT},
     {"fim-blocks", FIM_FILE_BLOCKS},
+    {"fim-capture", FIM_FILE_BLOCKS},
     {"fim-report", FIM_FILE_REPORT},
     {"fim-run", FIM_FILE_RUN},
     {"fim-data", FIM_FILE_DATA},

@@ -338,3 +338,138 @@ Test(blocks, damage_is_noticed) {
     damage(scratch("b.h5"), read_same, &layer, 5, true);
     fim_blocks_layer_clear(&layer);
 }
+
+// ---- Captures, as a few lines of h5py write them ----
+
+// Layer fc: a (3, 2), g (3, 2, 2).
+static hid_t make_capture(const char *path) {
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    h5_put_text(file, "/", "format", "fim-capture");
+    h5_put_number(file, "/", "version", 1);
+    h5_put_group(file, "/layers");
+    h5_put_group(file, "/layers/fc");
+    h5_put_text(file, "/layers/fc", "fisher", "exact");
+    h5_put_numbers(file, "/layers/fc/a", H5T_IEEE_F32LE, 2, (hsize_t[]){3, 2});
+    h5_put_numbers(file, "/layers/fc/g", H5T_IEEE_F32LE, 3, (hsize_t[]){3, 2, 2});
+    return file;
+}
+
+Test(blocks, a_capture_tells_its_sizes_by_its_shapes) {
+    fim_blocks_layer layer;
+    fim_file_kind kind;
+    H5Fclose(make_capture(scratch("c.h5")));
+    TEST_OK(fim_file_sniff(scratch("c.h5"), &kind));
+    cr_assert(kind == FIM_FILE_BLOCKS);
+    TEST_OK(fim_blocks_read(scratch("c.h5"), "fc", true, budget, &layer));
+    const fim_samples *s = &layer.samples;
+    cr_assert(layer.d_a == 2 && layer.d_g == 2 && layer.n == 3 && s->columns == 2 && layer.dense == NULL);
+    cr_assert(gsl_matrix_get(s->a, 2, 1) == 5.5 && gsl_matrix_get(s->g, 5, 1) == 11.5);
+    fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
+}
+
+Test(blocks, a_capture_gets_its_constant_and_its_scale) {
+    fim_blocks_layer layer;
+    hid_t file = make_capture(scratch("c.h5"));
+    h5_put_number(file, "/layers/fc", "bias", 1);
+    h5_put_number(file, "/layers/fc", "scale", 4);
+    set_is(file, "/layers/fc/g", 2, (hsize_t[]){3, 2});
+    H5Fclose(file);
+    TEST_OK(fim_blocks_read(scratch("c.h5"), "fc", true, budget, &layer));
+    const fim_samples *s = &layer.samples;
+    cr_assert(layer.d_a == 3 && layer.d_g == 2 && s->columns == 1 && s->a->size2 == 3);
+    for (size_t n = 0; n < 3; n++)
+        for (size_t i = 0; i < 3; i++)
+            cr_assert(gsl_matrix_get(s->a, n, i) == (i < 2 ? (double)(2 * n + i) + 0.5 : 1));
+    cr_assert(gsl_matrix_get(s->g, 2, 1) == 4 * 5.5);
+    fim_blocks_layer_clear(&layer);
+    h5_expect_all_closed();
+}
+
+static void c_no_kind(hid_t f) {
+    hid_t layer = H5Oopen(f, "/layers/fc", H5P_DEFAULT);
+    H5Adelete(layer, "fisher");
+    H5Oclose(layer);
+}
+static void c_other_kind(hid_t f) {
+    h5_put_text(f, "/layers/fc", "fisher", "exakt");
+}
+static void c_no_g(hid_t f) {
+    h5_remove(f, "/layers/fc/g");
+}
+static void c_no_a(hid_t f) {
+    h5_remove(f, "/layers/fc/a");
+}
+static void c_flat_a(hid_t f) {
+    set_is(f, "/layers/fc/a", 1, (hsize_t[]){6});
+}
+static void c_images(hid_t f) {
+    set_is(f, "/layers/fc/a", 3, (hsize_t[]){3, 2, 2});
+}
+static void c_fewer_g(hid_t f) {
+    set_is(f, "/layers/fc/g", 3, (hsize_t[]){2, 2, 2});
+}
+static void c_other_d_g(hid_t f) {
+    h5_put_number(f, "/layers/fc", "d_g", 5);
+}
+static void c_bias(hid_t f) {
+    h5_put_number(f, "/layers/fc", "bias", 2);
+}
+static void c_bias_text(hid_t f) {
+    h5_put_text(f, "/layers/fc", "bias", "yes");
+}
+static void c_scale(hid_t f) {
+    h5_put_number(f, "/layers/fc", "scale", 0);
+}
+static void c_scale_nan(hid_t f) {
+    h5_put_number(f, "/layers/fc", "scale", NAN);
+}
+static void c_scale_huge(hid_t f) {
+    h5_put_number(f, "/layers/fc", "scale", 1.7e308);
+}
+static void c_nan(hid_t f) {
+    h5_remove(f, "/layers/fc/a");
+    h5_put_set(f, "/layers/fc/a", H5T_IEEE_F64LE, 2, (hsize_t[]){3, 2}, (double[]){1, 2, 3, NAN, 5, 6});
+}
+static void c_soft(hid_t f) {
+    H5Lmove(f, "/layers/fc/g", f, "/g", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/g", f, "/layers/fc/g", H5P_DEFAULT, H5P_DEFAULT);
+}
+static void c_version(hid_t f) {
+    h5_put_number(f, "/", "version", 2);
+}
+
+static const h5_case broken_captures[] = {
+    {"no Fisher kind", c_no_kind, FIM_ERR_FORMAT, "/layers/fc has no attribute 'fisher'"},
+    {"unknown Fisher kind", c_other_kind, FIM_ERR_UNKNOWN, "attribute 'fisher' of /layers/fc"},
+    {"no g", c_no_g, FIM_ERR_FORMAT, "has no attribute 'd_g'"},
+    {"no a", c_no_a, FIM_ERR_FORMAT, "/layers/fc has none of fisher"},
+    {"a a list", c_flat_a, FIM_ERR_FORMAT, "has no attribute 'd_a'"},
+    {"a of images", c_images, FIM_ERR_FORMAT, "has no attribute 'd_a'"},
+    {"fewer g than a", c_fewer_g, FIM_ERR_SHAPE, "/layers/fc/g is (2, 2, 2), expected (3, *, 2)"},
+    {"another d_g", c_other_d_g, FIM_ERR_SHAPE, "/layers/fc/g is (3, 2, 2), expected (3, *, 5)"},
+    {"bias 2", c_bias, FIM_ERR_VALUE, "attribute 'bias' of /layers/fc is 2"},
+    {"bias a text", c_bias_text, FIM_ERR_FORMAT, "attribute 'bias' of /layers/fc is a text"},
+    {"scale 0", c_scale, FIM_ERR_VALUE, "attribute 'scale' of /layers/fc is 0"},
+    {"scale NaN", c_scale_nan, FIM_ERR_VALUE, "attribute 'scale' of /layers/fc is not finite"},
+    {"scale huge", c_scale_huge, FIM_ERR_VALUE, "makes its samples infinite"},
+    {"NaN", c_nan, FIM_ERR_VALUE, "/layers/fc/a[1, 1] is nan"},
+    {"soft link", c_soft, FIM_ERR_FORMAT, "/layers/fc/g is a soft link"},
+    {"version 2", c_version, FIM_ERR_FORMAT, "is version 2 of 'fim-capture'"},
+};
+
+Test(blocks, broken_captures_are_refused_by_name) {
+    for (size_t i = 0; i < sizeof broken_captures / sizeof *broken_captures; i++) {
+        hid_t file = make_capture(scratch("bad.h5"));
+        broken_captures[i].edit(file);
+        H5Fclose(file);
+        fim_blocks_layer found;
+        fim_status status = fim_blocks_read(scratch("bad.h5"), "fc", true, budget, &found);
+        cr_expect(status == broken_captures[i].status, "%s: gave '%s' (%s)", broken_captures[i].name,
+                  fim_status_text(status), fim_message());
+        cr_expect(strstr(fim_message(), broken_captures[i].part) != NULL &&
+                      strstr(fim_message(), "bad.h5: ") != NULL,
+                  "%s: '%s' lacks '%s'", broken_captures[i].name, fim_message(), broken_captures[i].part);
+    }
+    h5_expect_all_closed();
+}

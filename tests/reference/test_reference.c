@@ -197,3 +197,71 @@ Test(reference, block_of_pytorch_is_that_of_finite_differences) {
     }
     reference_close(&r);
 }
+
+// ---- Captures: samples that PyTorch found, by notebooks/capture_pytorch.py ----
+
+// The sum over samples and columns of (a aᵀ) ⊗ (g gᵀ), by plain loops: (D, D), parameter (i, j) at i·d_g + j.
+static gsl_matrix *plain_block(const fim_samples *s) {
+    const size_t d = s->d_a * s->d_g;
+    gsl_matrix *f = gsl_matrix_calloc(d, d);
+    for (size_t n = 0; n < s->n; n++)
+        for (size_t c = 0; c < s->columns; c++)
+            for (size_t i = 0; i < d; i++)
+                for (size_t k = 0; k < d; k++)
+                    *gsl_matrix_ptr(f, i, k) += gsl_matrix_get(s->a, n, i / s->d_g) *
+                                                gsl_matrix_get(s->g, n * s->columns + c, i % s->d_g) *
+                                                gsl_matrix_get(s->a, n, k / s->d_g) *
+                                                gsl_matrix_get(s->g, n * s->columns + c, k % s->d_g) /
+                                                (double)s->n;
+    return f;
+}
+
+// The captured network is the reference's: its blocks are PyTorch's own sum over all outcomes, and what
+// fim_fisher_capture finds.
+static void compare_capture(const char *network, const char *file, const char *tensor,
+                            const fim_fisher_spec *spec) {
+    char path[1024];
+    fim_blocks_about *layers = NULL;
+    size_t count = 0;
+    reference r = reference_open(network);
+    snprintf(path, sizeof path, "%s/%s", getenv("FIM_TEST_DATA"), file);
+    TEST_OK(fim_blocks_list(path, &layers, &count));
+    cr_assert(eq(sz, count, r.net.n_layers));
+    for (size_t l = 0; l < count; l++) {
+        fim_blocks_layer layer;
+        fim_samples own;
+        fim_fisher *theirs_f = NULL, *own_f = NULL;
+        TEST_OK(fim_blocks_read(path, layers[l].name, true, SIZE_MAX / 4, &layer));
+        gsl_matrix *block = plain_block(&layer.samples);
+        compare(&r, network, l, "a", layer.samples.a);
+        compare(&r, network, l, tensor, block);
+        TEST_OK(fim_fisher_capture(&r.net, &r.data, spec, &l, 1, SIZE_MAX, NULL, &own));
+        TEST_OK(fim_fisher_new(&layer.samples, &theirs_f));
+        TEST_OK(fim_fisher_new(&own, &own_f));
+        gsl_matrix *dense[2] = {gsl_matrix_alloc(block->size1, block->size1),
+                                gsl_matrix_alloc(block->size1, block->size1)};
+        TEST_OK(fim_fisher_dense(theirs_f, dense[0]));
+        TEST_OK(fim_fisher_dense(own_f, dense[1]));
+        double low, high, distance = test_max_difference(dense[0], dense[1]);
+        gsl_matrix_minmax(dense[1], &low, &high);
+        cr_assert(distance <= 1e-10 * fmax(fabs(low), fabs(high)), "%s, layer %zu: %g off our own capture",
+                  file, l, distance);
+        for (size_t i = 0; i < 2; i++)
+            gsl_matrix_free(dense[i]);
+        gsl_matrix_free(block);
+        fim_fisher_free(theirs_f);
+        fim_fisher_free(own_f);
+        fim_samples_clear(&own);
+        fim_blocks_layer_clear(&layer);
+    }
+    free(layers);
+    reference_close(&r);
+}
+
+Test(reference, a_capture_by_pytorch_is_ours) {
+    const fim_fisher_spec exact = {FIM_FISHER_EXACT, 0, 1}, empirical = {FIM_FISHER_EMPIRICAL, 0, 1};
+    compare_capture("classifier", "capture-classifier.h5", "fisher", &exact);
+    compare_capture("autoencoder", "capture-autoencoder.h5", "fisher", &exact);
+    compare_capture("regression", "capture-regression.h5", "fisher", &exact);
+    compare_capture("classifier", "capture-empirical.h5", "empirical", &empirical); // an averaged loss
+}
