@@ -37,6 +37,9 @@ char *fim_fisher_spec_format(const fim_fisher_spec *spec, char buffer[static 32]
 
 // ---- Samples of one layer ----
 
+// The layers above, through which G_n t is cheaper than from a wide packed G_n.
+typedef struct fim_chain fim_chain;
+
 // Exactly one of g, packed and diagonal is set: the smallest form that holds every G_n.
 typedef struct fim_samples {
     size_t n, d_a, d_g;
@@ -46,6 +49,7 @@ typedef struct fim_samples {
     gsl_matrix *packed;   // (n, p_g): svec(G_n); or NULL
     gsl_matrix *diagonal; // (n, d_g): the diagonal of G_n, which has nothing else (the last layer of
                           // independent outputs); or NULL
+    fim_chain *chain;     // beside packed, where products with F go this way; or NULL
 } fim_samples;
 
 void fim_samples_clear(fim_samples *samples);
@@ -108,6 +112,31 @@ fim_status fim_fisher_trace(const fim_fisher *f, double *out);
 fim_status fim_fisher_inner(const fim_fisher *x, const fim_fisher *y, double *out);
 // ‖(1/N) Σ_n w[n] (a_n a_nᵀ) ⊗ G_n‖²_F, weights of either sign. FIM_ERR_UNAVAILABLE for a stored block.
 fim_status fim_fisher_weighted_norm2(const fim_fisher *f, const double *w, double *out);
+// ---- The block where it lives: F = (P_a ⊗ P_g) F̃ (P_a ⊗ P_g)ᵀ ----
+//
+// P_g picks the outputs that any G_n moves; P_a the inputs that are not always 0, and where they are more
+// than the samples, an orthonormal basis of what the a_n span. Krylov processes that iterate with F̃ and with
+// the approximations seen in this frame see the same eigenvalues but for zeros, on vectors of min(N, d_a) ·
+// d_g numbers or fewer.
+
+typedef struct fim_reduced fim_reduced;
+
+// `f` must outlive it. `rotated` false keeps to picking inputs, which a diagonal survives.
+// FIM_ERR_UNAVAILABLE without samples, FIM_ERR_BUDGET when the samples in the frame need more than `budget`
+// bytes.
+fim_status fim_reduced_new(const fim_fisher *f, bool rotated, size_t budget, fim_reduced **out);
+void fim_reduced_free(fim_reduced *reduced);
+size_t fim_reduced_d_a(const fim_reduced *reduced);
+size_t fim_reduced_d_g(const fim_reduced *reduced);
+bool fim_reduced_rotated(const fim_reduced *reduced); // inputs are combined, not picked
+// y = F̃ x, parameter matrices of the frame.
+fim_status fim_reduced_apply(const fim_reduced *reduced, const gsl_matrix *x, gsl_matrix *y);
+// out (d_a or d_g of the frame, k) = Pᵀ M for M (d_a or d_g, k); outside[j] = ‖column j of M − P Pᵀ M‖².
+fim_status fim_reduced_inputs(const fim_reduced *reduced, const gsl_matrix *m, gsl_matrix *out,
+                              double *outside);
+fim_status fim_reduced_outputs(const fim_reduced *reduced, const gsl_matrix *m, gsl_matrix *out,
+                               double *outside);
+
 // The form through which fim_op_inner sees F; valid as long as f.
 fim_form fim_fisher_form(const fim_fisher *f);
 

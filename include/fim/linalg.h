@@ -73,6 +73,10 @@ fim_status fim_cholesky_inverse(gsl_matrix *l);
 // Every row x of b (k, n) becomes (L Lᵀ)⁻¹ x.
 fim_status fim_cholesky_solve(const gsl_matrix *l, gsl_matrix *b);
 
+// m = L Q, m (rows, columns) with rows <= columns: m becomes Q, whose rows are orthonormal, and l (rows,
+// rows) the lower triangular L.
+fim_status fim_orthonormal_rows(gsl_matrix *m, gsl_matrix *l);
+
 // ---- Golub-Kahan-Lanczos bidiagonalization with full reorthogonalization and thick restart ----
 
 // A linear map M of size (rows, columns) known by its products.

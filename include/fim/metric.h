@@ -46,8 +46,7 @@ double fim_reference_trace(const fim_reference *reference); // tr F
 // The spectrum of F, computed once and kept by the reference.
 fim_status fim_reference_spectrum(fim_reference *reference, const fim_spectrum **out);
 // The spectral density of F (fim_density_new).
-fim_status fim_reference_density(const fim_reference *reference, size_t probes, size_t steps,
-                                 fim_density *out);
+fim_status fim_reference_density(fim_reference *reference, size_t probes, size_t steps, fim_density *out);
 
 // An operator under comparison; its spectrum is computed once, on the first demand.
 typedef struct fim_candidate fim_candidate;

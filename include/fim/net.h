@@ -82,6 +82,9 @@ fim_status fim_likelihood_draw(fim_likelihood likelihood, const gsl_matrix *z, s
 fim_status fim_likelihood_factor(fim_likelihood likelihood, const double *z, gsl_matrix *j);
 // The same from the right: the rows of t (m, C), tangents of the logits of one sample, become T B_n.
 fim_status fim_likelihood_factor_rows(fim_likelihood likelihood, const double *z, gsl_matrix *t);
+// The weights w (C) of that covariance at one sample's logits z: diag(w) where the outputs are independent,
+// diag(w) − w wᵀ otherwise.
+void fim_likelihood_weights(fim_likelihood likelihood, const double *z, size_t n, double *w);
 
 // ---- Networks ----
 

@@ -45,6 +45,8 @@ fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram);
 // The lower triangle of gram (N·C, N·C) = W Wᵀ, where W has the rows a_n ⊗ g_nc / √N and F = Wᵀ W: a product
 // of two Gram matrices, entry by entry. The samples are rows.
 fim_status samples_gram(const fim_samples *s, gsl_matrix *gram);
+// y = F x (sampled.c), parameter matrices (d_a, d_g).
+fim_status samples_apply(const fim_samples *s, const gsl_matrix *x, gsl_matrix *y);
 
 // ---- The same for the output side G_n of the samples, in whichever form they keep it (outputs.c). ----
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "capture.h"
+#include "chain.h"
 
 // A chunk's largest factor takes about this many bytes: large enough for a matrix product's full speed.
 enum { CHUNK_BYTES = 64 << 20 };
@@ -79,6 +80,8 @@ static fim_status store(const capture *c, size_t l, size_t first, size_t n, size
     gsl_matrix_view a = rows_of(out->a, first, n);
     gsl_matrix_const_view source = gsl_matrix_const_submatrix(c->trace.a[l], 0, 0, n, out->d_a);
     gsl_matrix_memcpy(&a.matrix, &source.matrix);
+    if (out->chain != NULL)
+        chain_fill(out->chain, c->net, l, &c->trace, first, n);
     if (out->diagonal != NULL)
         return store_diagonal(c, first, n, out->diagonal);
     if (out->packed != NULL)
@@ -118,6 +121,11 @@ static fim_status capture_chunk(capture *c, const size_t *layers, size_t n_layer
     return status;
 }
 
+// Products with a wide layer's packed G_n are better made through the layers above it.
+static bool chained(const capture *c, size_t layer, const fim_samples *s) {
+    return s->packed != NULL && capture_exact(c) && layer < capture_top(c) && chain_pays(c->net, layer);
+}
+
 static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, size_t budget,
                            fim_samples *out) {
     const size_t n = c->data->x->size1;
@@ -143,6 +151,11 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
             FIM_TRY(fim_matrix_new(n * kept, d_g, "backward signals", &out[i].g));
         else
             FIM_TRY(fim_matrix_new(n, fim_svec_size(d_g), "output covariances", &out[i].packed));
+        const size_t chain = chain_bytes(c->net, layers[i], n);
+        if (chained(c, layers[i], &out[i]) && fim_size_add(bytes, chain) <= budget) {
+            bytes += chain;
+            FIM_TRY(chain_new(c->net, layers[i], n, &out[i].chain));
+        }
     }
     size_t largest = widest; // numbers per sample in the largest factor, tangents included
     for (size_t l = 0; l < c->net->n_layers; l++) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "chain.h"
 #include "fim/linalg.h"
 
 fim_status outputs_inner(const fim_samples *s, const gsl_matrix *v, double *q) {
@@ -58,9 +59,8 @@ fim_status outputs_sum(const fim_samples *s, const double *w, gsl_matrix *v) {
 // The live part of a packed semidefinite G: the outputs with a diagonal entry other than 0, their entries of
 // G as a square matrix (upper triangle) in g, and their rows of u in part. A relu's dead units are often
 // half, and would cost the cube.
-static size_t live_part(const double *packed, const gsl_matrix *u, size_t *index, gsl_matrix *g,
+static size_t live_part(const double *packed, size_t d, const gsl_matrix *u, size_t *index, gsl_matrix *g,
                         gsl_matrix *part) {
-    const size_t d = u->size1;
     size_t live = 0;
     for (size_t i = 0, at = 0; i < d; at += d - i, i++)
         if (packed[at] != 0)
@@ -70,37 +70,67 @@ static size_t live_part(const double *packed, const gsl_matrix *u, size_t *index
         g->data[i * g->tda + i] = row[index[i]];
         for (size_t j = i + 1; j < live; j++)
             g->data[i * g->tda + j] = M_SQRT1_2 * row[index[j]];
-        memcpy(part->data + i * part->tda, u->data + index[i] * u->tda, d * sizeof(double));
+        memcpy(part->data + i * part->tda, u->data + index[i] * u->tda, u->size2 * sizeof(double));
     }
     return live;
+}
+
+// The columns of u that meet an output which some G_n moves: others have squares of 0.
+static size_t met_columns(const gsl_matrix *packed, const gsl_matrix *u, size_t *index) {
+    const size_t d = u->size1;
+    size_t count = 0;
+    for (size_t j = 0; j < d; j++)
+        index[j] = false;
+    for (size_t i = 0, at = 0; i < d; at += d - i, i++) {
+        bool moves = false;
+        for (size_t n = 0; n < packed->size1 && !moves; n++)
+            moves = packed->data[n * packed->tda + at] != 0;
+        for (size_t j = 0; moves && j < d; j++)
+            index[j] |= u->data[i * u->tda + j] != 0;
+    }
+    for (size_t j = 0; j < d; j++)
+        if (index[j])
+            index[count++] = j;
+    return count;
 }
 
 // The column sums of U ∘ (G U) over the live outputs.
 static fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, gsl_matrix *squares) {
     const size_t d = squares->size2;
-    gsl_matrix *g = NULL, *part = NULL, *product = NULL;
-    size_t *index = NULL;
+    gsl_matrix *g = NULL, *met = NULL, *part = NULL, *product = NULL;
+    size_t *index = NULL, *columns = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(d, d, "an output covariance", &g));
-    FIM_TRY(fim_matrix_new(d, d, "a part of a basis", &part));
-    FIM_TRY(fim_matrix_new(d, d, "a rotated covariance", &product));
     FIM_TRY(fim_alloc(d, sizeof *index, "live outputs", &index));
+    FIM_TRY(fim_alloc(d, sizeof *columns, "columns of a basis", &columns));
+    const size_t count = met_columns(packed, u, columns);
+    FIM_TRY(fim_matrix_new(d, d, "an output covariance", &g));
+    FIM_TRY(fim_matrix_new(d, count, "a part of a basis", &met));
+    FIM_TRY(fim_matrix_new(d, count, "a part of a basis", &part));
+    FIM_TRY(fim_matrix_new(d, count, "a rotated covariance", &product));
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < count; j++)
+            met->data[i * count + j] = u->data[i * u->tda + columns[j]];
     gsl_matrix_set_zero(squares);
-    for (size_t n = 0; n < packed->size1; n++) {
-        const size_t live = live_part(packed->data + n * packed->tda, u, index, g, part);
+    for (size_t n = 0; n < packed->size1 && count > 0; n++) {
+        const size_t live = live_part(packed->data + n * packed->tda, d, met, index, g, part);
         double *out = squares->data + n * squares->tda;
         if (live > 0)
-            cblas_dsymm(CblasRowMajor, CblasLeft, CblasUpper, (int)live, (int)d, 1, g->data, (int)g->tda,
+            cblas_dsymm(CblasRowMajor, CblasLeft, CblasUpper, (int)live, (int)count, 1, g->data, (int)g->tda,
                         part->data, (int)part->tda, 0, product->data, (int)product->tda);
-        for (size_t i = 0; i < live; i++)
-            for (size_t j = 0; j < d; j++)
-                out[j] += product->data[i * product->tda + j] * part->data[i * part->tda + j];
+        for (size_t i = 1; i < live; i++) // summed into the first row, one after the other in memory
+            for (size_t j = 0; j < count; j++)
+                product->data[j] = (i > 1 ? product->data[j] : product->data[j] * part->data[j]) +
+                                   product->data[i * count + j] * part->data[i * count + j];
+        for (size_t j = 0; live > 0 && j < count; j++)
+            out[columns[j]] = live > 1 ? product->data[j] : product->data[j] * part->data[j];
     }
 out:
     gsl_matrix_free(g);
+    gsl_matrix_free(met);
     gsl_matrix_free(part);
     gsl_matrix_free(product);
     free(index);
+    free(columns);
     return status;
 }
 
@@ -162,6 +192,8 @@ static void rows_times(const gsl_matrix *g, size_t first, size_t columns, const 
 }
 
 fim_status outputs_times(const fim_samples *s, gsl_matrix *t) {
+    if (s->chain != NULL)
+        return chain_times(s->chain, t);
     if (s->diagonal != NULL) {
         gsl_matrix_mul_elements(t, s->diagonal);
         return FIM_OK;

@@ -86,8 +86,7 @@ out:
 }
 
 // F x with x as Xᵀ (d_a, d_g): t_n = X a_n, y = (1/N) Σ a_n (G_n t_n)ᵀ.
-static fim_status sampled_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y) {
-    const fim_samples *s = samples_of(f);
+fim_status samples_apply(const fim_samples *s, const gsl_matrix *x, gsl_matrix *y) {
     gsl_matrix *t = NULL;
     fim_status status = fim_matrix_new(s->n, s->d_g, "a product with the samples", &t);
     if (status != FIM_OK)
@@ -98,6 +97,10 @@ static fim_status sampled_apply(const fim_fisher *f, const gsl_matrix *x, gsl_ma
 out:
     gsl_matrix_free(t);
     return status;
+}
+
+static fim_status sampled_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y) {
+    return samples_apply(samples_of(f), x, y);
 }
 
 // ‖F‖² = N⁻² Σ_nm (a_n·a_m)² ⟨G_n, G_m⟩, or ‖Rs‖² where that matrix is the smaller one.

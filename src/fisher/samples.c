@@ -2,12 +2,14 @@
 #include <math.h>
 
 #include "block.h"
+#include "chain.h"
 
 void fim_samples_clear(fim_samples *samples) {
     gsl_matrix_free(samples->a);
     gsl_matrix_free(samples->g);
     gsl_matrix_free(samples->packed);
     gsl_matrix_free(samples->diagonal);
+    chain_free(samples->chain);
     *samples = (fim_samples){0};
 }
 

@@ -1,6 +1,8 @@
 // Dense symmetric eigenvalues, singular values and the triangular factor, by LAPACK. A row-major matrix is
 // handed over as its transpose, which costs nothing: a symmetric matrix is its own, and singular values do
 // not change.
+#include <stdlib.h>
+
 #include "lapack.h"
 
 // From this size on the two-stage reduction to tridiagonal form (values only) beats the classic one, whose
@@ -24,38 +26,110 @@ void lapack_decreasing(gsl_matrix *vectors, gsl_vector *values) {
         gsl_matrix_swap_columns(vectors, i, values->size - 1 - i);
 }
 
-fim_status fim_eigen(gsl_matrix *m, gsl_vector *values) {
+// The rows of a symmetric matrix (lower triangle read) that hold anything: a dead unit's do not, and would be
+// paid for with the cube. Moves them to the front of m; returns how many there are.
+static size_t compact(gsl_matrix *m, bool *live, size_t *index) {
+    size_t count = 0;
+    for (size_t i = 0; i < m->size1; i++)
+        for (size_t j = 0; j <= i; j++)
+            if (m->data[i * m->tda + j] != 0)
+                live[i] = live[j] = true;
+    for (size_t i = 0; i < m->size1; i++)
+        if (live[i])
+            index[count++] = i;
+    for (size_t i = 0; count < m->size1 && i < count; i++) // never writes past an entry still to be read
+        for (size_t j = 0; j <= i; j++)
+            m->data[i * m->tda + j] = m->data[index[i] * m->tda + index[j]];
+    return count;
+}
+
+// Where the zeros of the rows left out belong in the decreasing `values`, of which `count` are there: they
+// move the rest back.
+static size_t insert_zeros(gsl_vector *values, size_t count) {
+    const size_t n = values->size;
+    size_t place = 0;
+    while (place < count && gsl_vector_get(values, place) >= 0)
+        place++;
+    for (size_t i = count; i-- > place;)
+        gsl_vector_set(values, i + n - count, gsl_vector_get(values, i));
+    for (size_t i = place; i < place + n - count; i++)
+        gsl_vector_set(values, i, 0);
+    return place;
+}
+
+// Spreads the eigenvectors of the leading `count` rows over all of m; unit vectors stand at the zeros.
+static void expand(gsl_matrix *m, const bool *live, const size_t *index, size_t count, size_t place) {
+    const size_t n = m->size1, zeros = n - count;
+    for (size_t i = count; i-- > 0;) {
+        const double *from = m->data + i * m->tda;
+        double *to = m->data + index[i] * m->tda; // at or behind `from`, which nobody reads again
+        for (size_t j = count; j-- > 0;)
+            to[j < place ? j : j + zeros] = from[j];
+        for (size_t j = place; j < place + zeros; j++)
+            to[j] = 0;
+    }
+    for (size_t i = 0, next = place; i < n; i++)
+        if (!live[i]) {
+            for (size_t j = 0; j < n; j++)
+                m->data[i * m->tda + j] = 0;
+            m->data[i * m->tda + next++] = 1;
+        }
+}
+
+// Eigenvalues, and eigenvectors unless `job` is 'N', of the leading rows of m.
+static fim_status solve(char job, gsl_matrix *m, gsl_vector *values) {
     const size_t n = m->size1;
-    if (m->size2 != n || values->size != n || values->stride != 1)
-        return FIM_FAIL(FIM_ERR_SHAPE, "eigenvectors of a %zu x %zu matrix into %zu values", m->size1,
-                        m->size2, values->size);
+    const bool two_stage = job == 'N' && n >= TWO_STAGE_FROM;
     if (n == 0)
         return FIM_OK;
-    lapack_int info =
-        LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', (lapack_int)n, m->data, (lapack_int)m->tda, values->data);
-    fim_status status = lapack_check(info, "dsyevd", n, n);
+    lapack_int info = two_stage ? LAPACKE_dsyevd_2stage(LAPACK_COL_MAJOR, job, 'U', (lapack_int)n, m->data,
+                                                        (lapack_int)m->tda, values->data)
+                                : LAPACKE_dsyevd(LAPACK_COL_MAJOR, job, 'U', (lapack_int)n, m->data,
+                                                 (lapack_int)m->tda, values->data);
+    fim_status status = lapack_check(info, two_stage ? "dsyevd_2stage" : "dsyevd", n, n);
     if (status != FIM_OK)
         return status;
-    lapack_decreasing(m, values);
+    if (job == 'N')
+        gsl_vector_reverse(values);
+    else
+        lapack_decreasing(m, values);
     return FIM_OK;
 }
 
-fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values) {
+static fim_status eigen(char job, gsl_matrix *m, gsl_vector *values) {
     const size_t n = m->size1;
+    bool *live = NULL;
+    size_t *index = NULL;
+    fim_status status = FIM_OK;
     if (m->size2 != n || values->size != n || values->stride != 1)
-        return FIM_FAIL(FIM_ERR_SHAPE, "eigenvalues of a %zu x %zu matrix into %zu values", m->size1,
-                        m->size2, values->size);
+        return FIM_FAIL(FIM_ERR_SHAPE, "%s of a %zu x %zu matrix into %zu values",
+                        job == 'N' ? "eigenvalues" : "eigenvectors", m->size1, m->size2, values->size);
     if (n == 0)
         return FIM_OK;
-    const bool two_stage = n >= TWO_STAGE_FROM;
-    lapack_int info = two_stage ? LAPACKE_dsyevd_2stage(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)n, m->data,
-                                                        (lapack_int)m->tda, values->data)
-                                : LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)n, m->data,
-                                                 (lapack_int)m->tda, values->data);
-    fim_status status = lapack_check(info, two_stage ? "dsyevd_2stage" : "dsyevd", n, n);
-    if (status == FIM_OK)
-        gsl_vector_reverse(values);
+    FIM_TRY(fim_alloc(n, sizeof *live, "live rows", &live));
+    FIM_TRY(fim_alloc(n, sizeof *index, "live rows", &index));
+    const size_t count = compact(m, live, index);
+    gsl_matrix part = *m;
+    gsl_vector leading = *values;
+    part.size1 = part.size2 = leading.size = count;
+    FIM_TRY(solve(job, &part, &leading));
+    if (count < n) {
+        const size_t place = insert_zeros(values, count);
+        if (job != 'N')
+            expand(m, live, index, count, place);
+    }
+out:
+    free(live);
+    free(index);
     return status;
+}
+
+fim_status fim_eigen(gsl_matrix *m, gsl_vector *values) {
+    return eigen('V', m, values);
+}
+
+fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values) {
+    return eigen('N', m, values);
 }
 
 fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values) {
@@ -89,5 +163,29 @@ fim_status fim_triangular_factor(gsl_matrix *m) {
     for (size_t i = 1; status == FIM_OK && i < columns; i++)
         for (size_t j = 0; j < i; j++)
             gsl_matrix_set(m, i, j, 0);
+    return status;
+}
+
+fim_status fim_orthonormal_rows(gsl_matrix *m, gsl_matrix *l) {
+    const size_t rows = m->size1, columns = m->size2;
+    if (rows > columns || rows == 0 || l->size1 != rows || l->size2 != rows)
+        return FIM_FAIL(FIM_ERR_SHAPE, "orthonormal rows of a %zu x %zu matrix, with L of %zu x %zu", rows,
+                        columns, l->size1, l->size2);
+    gsl_vector *tau = NULL;
+    fim_status status = fim_vector_new(rows, "Householder reflections", &tau);
+    if (status != FIM_OK)
+        return status;
+    // mᵀ = Q R in LAPACK's eyes; R, column by column, is L in its place.
+    FIM_TRY(lapack_check(LAPACKE_dgeqrf(LAPACK_COL_MAJOR, (lapack_int)columns, (lapack_int)rows, m->data,
+                                        (lapack_int)m->tda, tau->data),
+                         "dgeqrf", rows, columns));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < rows; j++)
+            gsl_matrix_set(l, i, j, j <= i ? gsl_matrix_get(m, i, j) : 0);
+    FIM_TRY(lapack_check(LAPACKE_dorgqr(LAPACK_COL_MAJOR, (lapack_int)columns, (lapack_int)rows,
+                                        (lapack_int)rows, m->data, (lapack_int)m->tda, tau->data),
+                         "dorgqr", rows, columns));
+out:
+    gsl_vector_free(tau);
     return status;
 }

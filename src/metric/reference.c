@@ -51,6 +51,9 @@ void fim_reference_free(fim_reference *reference) {
     if (reference == NULL)
         return;
     gsl_vector_free(reference->spectrum.values);
+    fim_reduced_free(reference->frame[0]);
+    fim_reduced_free(reference->frame[1]);
+    twins_free(reference);
     free(reference);
 }
 
@@ -78,24 +81,37 @@ static bool allowed(const fim_reference *reference, size_t rows, bool gram) {
 
 // FIM_ERR_UNAVAILABLE when even the leading eigenvalues of op cost more than is spent unasked. A term A ⊗ G
 // takes 2 D (d_a + d_g) flops a product.
-static fim_status check_effort(const fim_reference *reference, const fim_op *op) {
-    const double d_a = (double)fim_op_d_a(op), d_g = (double)fim_op_d_g(op);
+static fim_status check_effort(fim_reference *reference, const fim_op *op) {
+    const fim_reduced *frame = NULL;
+    fim_status status = reference_frame(reference, true, &frame);
+    if (status != FIM_OK)
+        return status;
+    double d_a = (double)fim_op_d_a(op), d_g = (double)fim_op_d_g(op);
     const double terms = (double)fim_op_bytes(op) / (sizeof(double) * (d_a * d_a + d_g * d_g));
+    if (frame != NULL) {
+        d_a = (double)fim_reduced_d_a(frame);
+        d_g = (double)fim_reduced_d_g(frame);
+    }
     const double flops = LEADING_PRODUCTS * terms * 2 * d_a * d_g * (d_a + d_g);
     if (reference->spectra.policy != FIM_SPECTRA_AUTO || flops <= leading_flops)
         return FIM_OK;
     return FIM_FAIL(FIM_ERR_UNAVAILABLE,
-                    "eigenvalues of a sum of Kronecker products on %.0f parameters take some %.0e flops: ask "
+                    "eigenvalues of a sum of Kronecker products on %zu parameters take some %.0e flops: ask "
                     "for them with "
                     "--spectra leading",
-                    d_a * d_g, flops);
+                    fim_op_d_a(op) * fim_op_d_g(op), flops);
 }
 
-// The leading eigenvalues of F, or of op unless it is NULL, and the exact rest of norm² and trace.
-static fim_status leading(const fim_reference *reference, const fim_op *op, double norm2, double trace,
+// The leading eigenvalues of F, or of the candidate unless it is NULL, and the exact rest of norm² and trace.
+static fim_status leading(fim_reference *reference, fim_candidate *candidate, double norm2, double trace,
                           fim_spectrum *out) {
     const size_t d = fim_fisher_d_a(reference->f) * fim_fisher_d_g(reference->f);
-    const size_t vectors = difference_vectors(reference);
+    const fim_reduced *frame = NULL;
+    fim_status status = reference_frame(reference, true, &frame);
+    if (status != FIM_OK)
+        return status;
+    const size_t vectors =
+        difference_vectors(reference, frame != NULL ? fim_reduced_d_a(frame) * fim_reduced_d_g(frame) : d);
     size_t k = reference->spectra.leading;
     k = k < d ? k : d;
     k = k < vectors / 2 ? k : vectors / 2; // with as many again for the basis to work with
@@ -104,12 +120,13 @@ static fim_status leading(const fim_reference *reference, const fim_op *op, doub
                                 "raise --memory, or leave the spectral metrics out with --metrics");
     fim_spectrum found = {.size = d, .complete = k == d};
     fim_lanczos_info info = {0};
-    fim_status status = op != NULL ? check_effort(reference, op) : FIM_OK;
+    if (candidate != NULL)
+        status = check_effort(reference, candidate->op);
     if (status != FIM_OK)
         return status;
     FIM_TRY(fim_vector_new(k, "eigenvalues", &found.values));
-    status = difference_eigenvalues(reference, op == NULL ? reference->f : NULL, op, k, FIM_LANCZOS_LARGEST,
-                                    1e-8, found.values, &info);
+    status = difference_eigenvalues(reference, candidate, candidate == NULL, k, FIM_LANCZOS_LARGEST, 1e-8,
+                                    found.values, &info);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
     for (size_t i = 0; i < k; i++) {
@@ -118,6 +135,7 @@ static fim_status leading(const fim_reference *reference, const fim_op *op, doub
         trace -= value;
         found.slack = hypot(found.slack, info.residual * fabs(gsl_vector_get(found.values, 0)));
     }
+    found.slack += candidate != NULL && candidate->small != NULL ? candidate->small->lost : 0;
     found.tail_norm = found.complete ? 0 : sqrt(fmax(norm2, 0));
     found.tail_trace = found.complete ? 0 : trace;
     snprintf(found.route, sizeof found.route, "leading %zu of %zu by Lanczos, %zu products, residual %.0e%s",
@@ -158,11 +176,10 @@ fim_status fim_reference_spectrum(fim_reference *reference, const fim_spectrum *
     return status;
 }
 
-fim_status fim_reference_density(const fim_reference *reference, size_t probes, size_t steps,
-                                 fim_density *out) {
+fim_status fim_reference_density(fim_reference *reference, size_t probes, size_t steps, fim_density *out) {
     difference d = {0};
     fim_status status = FIM_OK;
-    FIM_TRY(difference_init(&d, reference->f, NULL));
+    FIM_TRY(difference_init(&d, reference, NULL, true));
     FIM_TRY(fim_density_new(&d.map, probes, steps, fim_seed_stream(reference->seed, 1), out));
 out:
     difference_clear(&d);
@@ -181,14 +198,21 @@ fim_status fim_candidate_new(fim_reference *reference, const fim_op *op, fim_can
     if (status != FIM_OK)
         return status;
     *self = (fim_candidate){.reference = reference, .op = op, .frobenius2 = -1};
-    *out = self;
-    return FIM_OK;
+    status = twin_find(reference, op, &self->twin, &self->distance);
+    if (status == FIM_OK)
+        *out = self;
+    else
+        free(self);
+    return status;
 }
 
 void fim_candidate_free(fim_candidate *candidate) {
     if (candidate == NULL)
         return;
     gsl_vector_free(candidate->spectrum.values);
+    if (candidate->small != NULL)
+        small_op_clear(candidate->small);
+    free(candidate->small);
     free(candidate);
 }
 
@@ -204,9 +228,28 @@ out:
     return status;
 }
 
+// A copy of the twin's spectrum for one `distance` away.
+static fim_status twin_spectrum(const fim_spectrum *known, double distance, double norm, fim_spectrum *out) {
+    fim_spectrum found = *known;
+    fim_status status = fim_vector_new(known->values->size, "eigenvalues", &found.values);
+    if (status != FIM_OK)
+        return status;
+    gsl_vector_memcpy(found.values, known->values);
+    found.slack += distance;
+    if (distance > 0)
+        snprintf(found.route, sizeof found.route, "%.150s, of an operator %.0e ‖F‖ away", known->route,
+                 distance / norm);
+    *out = found;
+    return FIM_OK;
+}
+
 fim_status fim_candidate_spectrum(fim_candidate *candidate, const fim_spectrum **out) {
     fim_status status = FIM_OK;
-    if (candidate->spectrum.values == NULL) {
+    twin *known = candidate->twin;
+    const double norm = fim_reference_norm(candidate->reference);
+    if (candidate->spectrum.values == NULL && known != NULL && known->spectrum.values != NULL) {
+        status = twin_spectrum(&known->spectrum, candidate->distance, norm, &candidate->spectrum);
+    } else if (candidate->spectrum.values == NULL) {
         size_t rows;
         double norm2;
         status = fim_op_eigen_size(candidate->op, &rows);
@@ -218,8 +261,10 @@ fim_status fim_candidate_spectrum(fim_candidate *candidate, const fim_spectrum *
         if (full)
             status = full_candidate(candidate, &candidate->spectrum);
         if (!full || status == FIM_ERR_BUDGET)
-            status = leading(candidate->reference, candidate->op, norm2, fim_op_trace(candidate->op),
+            status = leading(candidate->reference, candidate, norm2, fim_op_trace(candidate->op),
                              &candidate->spectrum);
+        if (status == FIM_OK && known != NULL)
+            status = twin_spectrum(&candidate->spectrum, candidate->distance, norm, &known->spectrum);
     }
     if (status == FIM_OK)
         *out = &candidate->spectrum;

@@ -173,3 +173,9 @@ out:
     free(scale);
     return status;
 }
+
+void fim_likelihood_weights(fim_likelihood likelihood, const double *z, size_t n, double *w) {
+    output_mean(likelihood, z, n, w);
+    for (size_t c = 0; likelihood != FIM_CATEGORICAL && c < n; c++)
+        w[c] = likelihood == FIM_BERNOULLI ? w[c] * logistic(-z[c]) : 1;
+}

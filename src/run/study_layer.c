@@ -71,7 +71,7 @@ out:
 }
 
 // The quadrature of the spectral density of F as two curves, its nodes in decreasing order.
-static fim_status put_density(const fim_reference *reference, fim_record *record) {
+static fim_status put_density(fim_reference *reference, fim_record *record) {
     enum { PROBES = 10, STEPS = 60 };
     fim_density density = {0};
     gsl_vector *nodes = NULL, *weights = NULL;
@@ -104,7 +104,7 @@ out:
 }
 
 // The eigenvalues of F; of an incomplete list also what it leaves out.
-static fim_status put_spectrum(const fim_study_options *options, const fim_reference *reference,
+static fim_status put_spectrum(const fim_study_options *options, fim_reference *reference,
                                const fim_spectrum *spectrum, fim_record *record) {
     fim_status status = keep_curve(record, "eigenvalues", spectrum->values, spectrum->route);
     if (status != FIM_OK || spectrum->complete)

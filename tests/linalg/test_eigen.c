@@ -161,3 +161,48 @@ Test(eigen, nan_is_a_numerical_breakdown) {
                   fim_message());
     }
 }
+
+// Rows of zeros are left out of the solver: eigenvalues of both signs around them, vectors that stay
+// orthonormal and solve.
+Test(eigen, rows_of_zeros_change_nothing) {
+    enum { SIZE = 9 };
+    for (unsigned dead = 0; dead < 1u << SIZE; dead += 37) {
+        gsl_matrix *m = plain_random_symmetric(SIZE, dead + 1);
+        for (size_t i = 0; i < SIZE; i++)
+            for (size_t j = 0; j < SIZE; j++)
+                if (dead >> i & 1 || dead >> j & 1)
+                    gsl_matrix_set(m, i, j, 0);
+        gsl_matrix *vectors = plain_copy(m), *again = plain_copy(m);
+        gsl_vector *values = gsl_vector_alloc(SIZE), *alone = gsl_vector_alloc(SIZE);
+        TEST_OK(fim_eigen(vectors, values));
+        TEST_OK(fim_eigenvalues(again, alone));
+        const gsl_vector *want = plain_eigenvalues(m, NULL);
+        cr_assert(epsilon_eq(dbl, plain_vector_difference(values, want), 0, 1e-13), "dead %x", dead);
+        cr_assert(epsilon_eq(dbl, plain_vector_difference(alone, want), 0, 1e-13), "dead %x", dead);
+        const gsl_matrix *back = plain_spectral(vectors, values->data, vectors);
+        cr_assert(epsilon_eq(dbl, plain_distance(back, m), 0, 1e-12), "dead %x", dead);
+        const gsl_matrix *one = plain_product(plain_transpose(vectors), vectors);
+        cr_assert(epsilon_eq(dbl, plain_distance(one, plain_identity(SIZE)), 0, 1e-12), "dead %x", dead);
+    }
+}
+
+Test(eigen, orthonormal_rows_times_l_are_the_matrix) {
+    static const size_t shapes[][2] = {{1, 1}, {1, 7}, {4, 4}, {5, 11}, {40, 90}};
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        gsl_matrix *m = test_random_matrix(shapes[k][0], shapes[k][1], k), *q = plain_copy(m);
+        gsl_matrix *l = gsl_matrix_alloc(m->size1, m->size1);
+        if (m->size1 > 2) { // a repeated row: the rank is lower, the rows of q are as orthonormal
+            gsl_vector_const_view first = gsl_matrix_const_row(m, 0);
+            gsl_matrix_set_row(q, 2, &first.vector);
+            gsl_matrix_set_row(m, 2, &first.vector);
+        }
+        TEST_OK(fim_orthonormal_rows(q, l));
+        cr_assert(epsilon_eq(dbl, plain_distance(plain_product(l, q), m), 0, 1e-12), "shape %zu", k);
+        cr_assert(epsilon_eq(dbl,
+                             plain_distance(plain_product(q, plain_transpose(q)), plain_identity(m->size1)),
+                             0, 1e-12),
+                  "shape %zu", k);
+    }
+    gsl_matrix *tall = gsl_matrix_calloc(3, 2), *l = gsl_matrix_calloc(3, 3);
+    TEST_FAILS(fim_orthonormal_rows(tall, l), FIM_ERR_SHAPE, "3 x 2");
+}

@@ -225,7 +225,7 @@ Test(spectra, the_policy_and_the_budget_choose) {
 }
 
 Test(spectra, sums_on_large_layers_are_left_out_unasked) {
-    fim_samples samples = test_samples(3, 700, 700, 1, 9);
+    fim_samples samples = test_samples(700, 700, 700, 1, 9);
     fim_fisher *f = NULL;
     fim_reference *reference = NULL;
     fim_candidate *candidate = NULL;
@@ -304,4 +304,55 @@ Test(spectra, policies_by_name) {
     cr_assert(policy == FIM_SPECTRA_LEADING);
     TEST_OK(fim_spectra_parse("full", &policy));
     cr_assert(policy == FIM_SPECTRA_FULL);
+}
+
+// Fewer samples than inputs, a dead input and a dead output: everything iterates in the frame of the samples,
+// and says what dense matrices say. Repeated operators take over what is known of the first.
+Test(spectra, the_frame_of_the_samples_changes_nothing) {
+    static const char *const methods[] = {"diagonal", "kfac",      "tkfac",   "ekfac",          "tekfac",
+                                          "kpsvd",    "deflation", "lanczos", "kfac-corrected", "kpsvd:3"};
+    for (size_t form = 0; form < 2; form++) {
+        fim_samples samples = test_samples(6, 11, 7, form == 0 ? 2 : TEST_DIAGONAL, 21 + form);
+        for (size_t n = 0; n < samples.n; n++)
+            gsl_matrix_set(samples.a, n, 3, 0);
+        for (size_t r = 0; r < (form == 0 ? samples.g : samples.diagonal)->size1; r++)
+            gsl_matrix_set(form == 0 ? samples.g : samples.diagonal, r, 2, 0);
+        fim_fisher *f = NULL;
+        fim_reference *reference = NULL;
+        TEST_OK(fim_fisher_new(&samples, &f));
+        const gsl_matrix *block = plain_block(&samples);
+        const double norm = gsl_vector_get(plain_eigenvalues(block, NULL), 0);
+        TEST_OK(
+            fim_reference_new(f, &(fim_spectra_options){FIM_SPECTRA_LEADING, 0, 5}, SIZE_MAX, 1, &reference));
+        for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+            fim_op *op = approximate(methods[m], f);
+            gsl_matrix *dense = gsl_matrix_alloc(77, 77);
+            TEST_OK(fim_op_dense(op, dense));
+            const gsl_vector *rest = plain_eigenvalues(plain_sum(block, -1, dense), NULL);
+            const gsl_vector *own = plain_eigenvalues(dense, NULL);
+            const double want = fmax(gsl_vector_get(rest, 0), -gsl_vector_get(rest, 76)) / norm;
+            fim_candidate *candidate = NULL;
+            double value;
+            char route[200];
+            TEST_OK(fim_candidate_new(reference, op, &candidate));
+            TEST_OK(find("spectral_norm_error")->evaluate(candidate, &value, route));
+            cr_assert(epsilon_eq(dbl, value, want, 5e-6 * want), "%s: %.10g, dense %.10g (%s)", methods[m],
+                      value, want, route);
+            const bool second = strcmp(methods[m], "lanczos") == 0, taken = strstr(route, "away") != NULL;
+            cr_assert(second == taken, "%s: %s", methods[m], route);
+            TEST_OK(find("min_eigenvalue")->evaluate(candidate, &value, route));
+            cr_assert(epsilon_eq(dbl, value, gsl_vector_get(own, 76), 1e-6 * gsl_vector_get(own, 0)),
+                      "%s: %g", methods[m], value);
+            const fim_spectrum *spectrum = NULL;
+            TEST_OK(fim_candidate_spectrum(candidate, &spectrum));
+            for (size_t i = 0; i < 5; i++)
+                cr_assert(epsilon_eq(dbl, gsl_vector_get(spectrum->values, i), gsl_vector_get(own, i),
+                                     1e-7 * gsl_vector_get(own, 0)),
+                          "%s: eigenvalue %zu", methods[m], i);
+            fim_candidate_free(candidate);
+            fim_op_free(op);
+        }
+        fim_reference_free(reference);
+        fim_fisher_free(f);
+    }
 }

@@ -187,6 +187,21 @@ Test(likelihood, factor_is_linear_in_what_it_is_applied_to) {
     gsl_matrix_free(want);
 }
 
+Test(likelihood, weights_make_the_covariance) {
+    gsl_matrix *want = gsl_matrix_alloc(C, C), *got = gsl_matrix_alloc(C, C);
+    double w[C];
+    for (fim_likelihood k = 0; k < FIM_LIKELIHOOD_COUNT; k++) {
+        const double *z = gsl_matrix_const_ptr(logits, 1, 0);
+        fim_likelihood_weights(k, z, C, w);
+        for (size_t i = 0; i < C; i++)
+            for (size_t j = 0; j < C; j++)
+                gsl_matrix_set(got, i, j,
+                               (i == j ? w[i] : 0) - (fim_likelihood_independent(k) ? 0 : w[i] * w[j]));
+        plain_covariance(k, z, want);
+        cr_assert(epsilon_eq(dbl, test_max_difference(got, want), 0, 1e-15), "%s", fim_likelihood_name(k));
+    }
+}
+
 Test(likelihood, factor_from_the_right_is_the_transpose_of_the_one_from_the_left) {
     enum { M = 3 };
     gsl_matrix *back = gsl_matrix_alloc(M, C);
