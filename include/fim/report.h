@@ -18,17 +18,72 @@ fim_status fim_report_json(const fim_record *report, char **out);
 // The JSON contract of fim-train from a run log.
 fim_status fim_report_run_json(const fim_record *log, char **out);
 
+// ---- Training runs, compared ----
+//
+// Run logs (fim/run.h) with the same settings and different seeds are one variant of the comparison: the text
+// "variant" of a log names it, or else its folder (text "file"; the parent of a folder seed-<s>). A log with
+// a text "ended" is of a run that diverged: the variant's numbers are of its other runs and it is never
+// marked best; when all diverged, they are missing. Of runs of different lengths the epochs count that all
+// have. Per variant:
+//   learning_rate, damping   as set; texts optimizer, damping_form
+//   seeds, diverged, epochs  runs, those of them that diverged, epochs that all others have
+//   loss_per_output          after the last epoch; the mean over the seeds, as the next two
+//   excess_over_floor        loss per output minus the run's loss_floor, where that is above 0
+//   validation_per_output
+//   epochs_to_reference      the first epoch at which the mean loss over the seeds is at most the reference's
+//                            last one
+//   seconds_to_reference     of training until then, the mean over the seeds
+//   seconds_per_epoch        the median over epochs and seeds
+//   refresh_share            of the training time: samples, approximations, inverses
+//   products_per_refresh, changed_per_refresh   means; changed: directions, with those of dropped terms
+// with a value "<name>_se", the standard error of the mean, where there are several seeds.
+//
+// `reference` names a variant, or an optimizer, of whose variants it is the one that ends lowest; NULL:
+// "kfac".
+//
+// The aligned table, with what it means below.
+fim_status fim_report_comparison(const fim_record *logs, size_t n_logs, const char *reference, char **out);
+// One line per variant, all digits; a missing value is an empty field.
+fim_status fim_report_comparison_csv(const fim_record *logs, size_t n_logs, const char *reference,
+                                     char **out);
+// {"variants": [{"name", "optimizer", "damping_form", the values above, "remark", "runs": [{"file", "seed",
+// "epochs", "loss_per_output", "ended"}]}], "reference": {"name", "loss_per_output"}}.
+fim_status fim_report_comparison_json(const fim_record *logs, size_t n_logs, const char *reference,
+                                      char **out);
+
+// ---- Figures ----
+
+// Losses per output of other people's training, to draw beside ours.
+typedef struct fim_published {
+    size_t count;
+    struct fim_published_point {
+        char optimizer[32];
+        double epoch, loss;
+    } * points;
+} fim_published;
+
+// From a CSV file with the head network,optimizer,epoch,loss_per_output the lines of one network;
+// FIM_ERR_UNKNOWN when there are none, FIM_ERR_FORMAT names the line that cannot be read. free(out->points).
+fim_status fim_published_read(const char *path, const char *network, fim_published *out);
+
+typedef struct fim_plot_options {
+    const char *title;              // heads the page
+    const char *reference;          // of the comparison of run logs
+    const fim_published *published; // drawn as open points into the loss by epoch; may be NULL
+} fim_plot_options;
+
 // Figures of a report or of run logs into `folder` (made when missing): per figure <name>.gp, <name>.dat,
 // <name>.svg, <name>.png, and index.html that shows them with the table. Without gnuplot the .gp and .dat
 // files and the page are still written and FIM_ERR_UNAVAILABLE tells how to draw them. `title` heads the
-// page.
+// page. Several run logs are compared: their table, and a line per variant, the mean over its seeds, with the
+// band from the least to the greatest of them.
 fim_status fim_report_plot(const fim_record *report, const char *title, const char *folder,
                            const fim_monitor *monitor);
 fim_status fim_report_plot_runs(const fim_record *logs, size_t n_logs, const char *folder,
                                 const fim_monitor *monitor);
 // Reports and run logs on one page. A text "file" of a record names it there.
 fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, const fim_record *logs,
-                               size_t n_logs, const char *title, const char *folder,
+                               size_t n_logs, const fim_plot_options *options, const char *folder,
                                const fim_monitor *monitor);
 
 #endif

@@ -1,5 +1,4 @@
-// Figures of what changes with time: the errors of a layer from checkpoint to checkpoint, and the losses of
-// training runs.
+// Figures of what changes from checkpoint to checkpoint: the errors of a layer.
 #include <math.h>
 #include <string.h>
 
@@ -97,109 +96,6 @@ fim_status figures_of_history(const layer_row *rows, size_t count, const char *p
         FIM_TRY(history(rows, count, first, prefix, "frobenius_error", "Frobenius error", list));
         FIM_TRY(history(rows, count, first, prefix, "spectrum_error", "spectrum error", list));
     }
-out:
-    return status;
-}
-
-// ---- Training runs ----
-
-static double curve_at(const fim_curve *c, size_t i) {
-    return c != NULL && i < c->values->size ? gsl_vector_get(c->values, i) : (double)NAN;
-}
-
-// What a figure's script has to know about its data.
-typedef struct extent {
-    range losses;
-    size_t longest; // epochs of the longest run
-    bool any;
-    bool validated; // any validation loss, in any run
-} extent;
-
-static void widen(extent *e, double value) {
-    e->any |= isfinite(value);
-    range_widen(&e->losses, value);
-}
-
-// One block per run: epoch, seconds since the start, loss, validation loss.
-static void put_runs(FILE *data, const fim_record *logs, size_t n_logs, extent *e) {
-    *e = (extent){.losses = RANGE_EMPTY};
-    fputs("# epoch seconds loss validation_loss\n", data);
-    for (size_t r = 0; r < n_logs; r++) {
-        const fim_curve *epoch = fim_record_curve(&logs[r], "epoch");
-        const fim_curve *seconds = fim_record_curve(&logs[r], "seconds");
-        const fim_curve *loss = fim_record_curve(&logs[r], "loss");
-        const fim_curve *validation = fim_record_curve(&logs[r], "validation_loss");
-        double since = 0;
-        for (size_t i = 0; epoch != NULL && i < epoch->values->size; i++) {
-            since += curve_at(seconds, i);
-            fprintf(data, "%.17g", curve_at(epoch, i));
-            put_number(data, since);
-            put_number(data, curve_at(loss, i));
-            put_number(data, curve_at(validation, i));
-            putc('\n', data);
-            widen(e, curve_at(loss, i));
-            widen(e, curve_at(validation, i));
-            e->validated |= isfinite(curve_at(validation, i));
-            e->longest = i + 1 > e->longest ? i + 1 : e->longest;
-        }
-        fputs("\n\n", data);
-    }
-}
-
-static void put_run_title(FILE *script, const fim_record *logs, size_t n_logs, size_t r, const char *what) {
-    const char *file = text_or_empty(&logs[r], "file");
-    fputs(" title '", script);
-    if (n_logs > 1 && file[0] != '\0')
-        put_gnuplot(script, file);
-    else if (n_logs > 1)
-        fprintf(script, "run %zu", r);
-    fprintf(script, "%s%s'", n_logs > 1 ? ", " : "", what);
-}
-
-static fim_status run_figure(const fim_record *logs, size_t n_logs, const char *name, const char *title,
-                             const char *x_label, size_t x_column, figure_list *list) {
-    fim_status status = FIM_OK;
-    draft d = {0};
-    extent e;
-    FIM_TRY(draft_open(&d));
-    fputs(name, d.name.stream);
-    fputs(title, d.title.stream);
-    put_heading(d.script.stream, title,
-                "mean over the epoch of the loss of one sample, summed over its outputs");
-    FILE *script = d.script.stream;
-    put_runs(d.data.stream, logs, n_logs, &e);
-    if (!e.any)
-        goto out;
-    if (range_is_wide(&e.losses))
-        fputs("set logscale y\n", script);
-    fprintf(script,
-            "set xlabel '%s'\nset ylabel 'loss'\n"
-            "set key inside right top vertical Right noreverse\n",
-            x_label);
-    const size_t every = 1 + e.longest / 40; // points, so that they do not merge
-    for (size_t r = 0; r < n_logs; r++) {
-        fprintf(script, "%s data index %zu using %zu:3 with linespoints pi %zu",
-                r == 0 ? "plot" : ", \\\n    ", r, x_column, every);
-        put_line_style(script, r, 0);
-        put_run_title(script, logs, n_logs, r, "training");
-        if (!e.validated)
-            continue;
-        fprintf(script, ", \\\n     data index %zu using %zu:4 with linespoints pi %zu", r, x_column, every);
-        put_line_style(script, r, 1);
-        put_run_title(script, logs, n_logs, r, "validation");
-    }
-    putc('\n', script);
-    FIM_TRY(draft_close(&d, 760, 460, list));
-out:
-    draft_discard(&d);
-    return status;
-}
-
-fim_status figures_of_runs(const fim_record *logs, size_t n_logs, figure_list *list) {
-    fim_status status = FIM_OK;
-    FIM_TRY(run_figure(logs, n_logs, "loss-by-epoch", "Loss by epoch", "epoch", 1, list));
-    FIM_TRY(
-        run_figure(logs, n_logs, "loss-by-seconds", "Loss by training time", "training time / s", 2, list));
 out:
     return status;
 }

@@ -1,5 +1,5 @@
-// The table for other programs: one line per checkpoint, layer and method, all digits, quoted as RFC
-// 4180 has it (lines end as this system likes them).
+// The tables for other programs: one line per checkpoint, layer and method, or per variant of a comparison,
+// all digits, quoted as RFC 4180 has it (lines end as this system likes them).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,5 +66,43 @@ out:
     text_discard(&t);
     free(names);
     free(rows);
+    return status;
+}
+
+fim_status fim_report_comparison_csv(const fim_record *logs, size_t n_logs, const char *reference,
+                                     char **out) {
+    static const char *const texts[] = {"optimizer", "damping_form", "remark"};
+    const size_t n_texts = sizeof texts / sizeof *texts;
+    fim_status status = FIM_OK;
+    fim_record comparison;
+    const char **names = NULL;
+    size_t n_names = 0;
+    text t = {0};
+    fim_record_init(&comparison, "");
+    FIM_TRY(comparison_record(logs, n_logs, reference, &comparison));
+    FIM_TRY(value_names(&(layer_row){NULL, &comparison}, 1, &names, &n_names));
+    FIM_TRY(text_open(&t));
+    fputs("variant", t.stream);
+    for (size_t i = 0; i < n_texts; i++)
+        fprintf(t.stream, ",%s", texts[i]);
+    for (size_t i = 0; i < n_names; i++)
+        fprintf(t.stream, ",%s", names[i]);
+    fputs("\n", t.stream);
+    for (size_t k = 0; k < comparison.n_children; k++) {
+        const fim_record *line = &comparison.children[k];
+        put_field(t.stream, line->name);
+        for (size_t i = 0; i < n_texts; i++) {
+            putc(',', t.stream);
+            put_field(t.stream, text_or_empty(line, texts[i]));
+        }
+        for (size_t i = 0; i < n_names; i++)
+            put_number_field(t.stream, value_or_nan(line, names[i]));
+        fputs("\n", t.stream);
+    }
+    FIM_TRY(text_close(&t, out));
+out:
+    text_discard(&t);
+    free(names);
+    fim_record_clear(&comparison);
     return status;
 }

@@ -89,6 +89,16 @@ void put_line_style(FILE *script, size_t i, size_t dash) {
             dashes[dash % (sizeof dashes / sizeof *dashes)], points[i % (sizeof points / sizeof *points)]);
 }
 
+void put_fill_colour(FILE *script, size_t i) {
+    fprintf(script, " lc rgb %s", colours[i % COLOURS]);
+}
+
+void put_point_style(FILE *script, size_t i) {
+    static const int points[] = {6, 4, 8, 10, 12};
+    fprintf(script, " lw 1.2 lc rgb %s pt %d ps 1.1", colours[i % COLOURS],
+            points[i % (sizeof points / sizeof *points)]);
+}
+
 void range_widen(range *r, double value) {
     if (isfinite(value) && value > 0) {
         r->low = fmin(r->low, value);
@@ -110,6 +120,18 @@ void put_error_axis(FILE *script, const range *r) {
                 r->high * AXIS_MARGIN);
     else
         fprintf(script, "set yrange [0:%.3g]\n", r->high > 0 ? 1.12 * r->high : 1);
+}
+
+void put_log_axis(FILE *script, const range *r) {
+    const double low = r->low / 1.15, high = r->high * 1.15;
+    const int first = (int)floor(log10(low)), last = (int)ceil(log10(high));
+    fprintf(script, "set logscale y\nset format y '%%g'\nset yrange [%.3g:%.3g]\n", low, high);
+    if (last - first > 4)
+        return;
+    fputs("set ytics (", script);
+    for (int decade = first; decade <= last; decade++)
+        fprintf(script, "%s1e%d,2e%d,5e%d", decade > first ? "," : "", decade, decade, decade);
+    fputs(")\n", script);
 }
 
 double range_distance(const range *r, double a, double b) {

@@ -184,3 +184,46 @@ fim_status fim_report_run_json(const fim_record *log, char **out) {
     put_provenance(&b, root, log);
     return finish(&b, root, out);
 }
+
+static json_t *variant_object(builder *b, const fim_record *line) {
+    json_t *object = json_object(), *runs = json_array();
+    put(b, object, "name", "", string(line->name));
+    for (size_t i = 0; i < line->n_texts; i++)
+        put(b, object, line->texts[i].name, "", string(line->texts[i].text));
+    put_values(b, object, line);
+    for (size_t r = 0; r < line->n_children; r++) {
+        const fim_record *run = &line->children[r];
+        json_t *one = json_object();
+        for (size_t i = 0; i < run->n_texts; i++)
+            put(b, one, run->texts[i].name, "", string(run->texts[i].text));
+        put_values(b, one, run);
+        append(b, runs, one);
+    }
+    put(b, object, "runs", "", runs);
+    return object;
+}
+
+fim_status fim_report_comparison_json(const fim_record *logs, size_t n_logs, const char *reference,
+                                      char **out) {
+    fim_record comparison;
+    fim_status status = comparison_record(logs, n_logs, reference, &comparison);
+    if (status != FIM_OK)
+        return status;
+    builder b = {0};
+    json_t *root = json_object(), *variants = json_array(), *target = json_object();
+    for (size_t k = 0; k < comparison.n_children; k++)
+        append(&b, variants, variant_object(&b, &comparison.children[k]));
+    put(&b, root, "variants", "", variants);
+    if (fim_record_text(&comparison, "reference") != NULL) {
+        put(&b, target, "name", "", string(fim_record_text(&comparison, "reference")));
+        put(&b, target, "loss_per_output", "",
+            number(value_or_nan(&comparison, "reference_loss_per_output")));
+        put(&b, root, "reference", "", target);
+    } else {
+        json_decref(target);
+        put(&b, root, "reference", "", json_null());
+        put(&b, root, "reference", "_why", string(text_or_empty(&comparison, "about_reference")));
+    }
+    fim_record_clear(&comparison);
+    return finish(&b, root, out);
+}

@@ -81,7 +81,10 @@ fim_status grid_alloc(grid *g);
 // The cell of a value with its note, which must outlive the grid: of a missing value it becomes a footnote,
 // of a bound a sign before `number`, which is how the value reads.
 void grid_put(grid *g, size_t row, size_t column, double value, const char *note, const char *number);
-// False when an iterative method stopped early.
+// Marks the smallest values of a column, whose head is their name, all that read the same; not among rows
+// with a remark.
+void grid_mark_best(grid *g, size_t column);
+// False when an iterative method stopped early, or the row has a text "remark".
 bool grid_converged(const grid *g, size_t row);
 // What the methods' values are called in any of `count` layers, in order of appearance; *names is malloc'ed.
 fim_status value_names(const layer_row *rows, size_t count, const char ***names, size_t *n_names);
@@ -89,7 +92,7 @@ fim_status value_names(const layer_row *rows, size_t count, const char ***names,
 // The lines above a layer's grid: its size and samples, its norms, and the floor of Kronecker sums.
 void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, const char *),
                      const char *line_end);
-// "kpsvd:2 did not converge: relative residual 1.3e-04 after 2000 products".
+// "kpsvd:2 did not converge: relative residual 1.3e-04 after 2000 products", or the name and the remark.
 void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE *, const char *));
 
 // ---- table.c, page.c: a grid, in text and in HTML ----
@@ -131,6 +134,9 @@ void put_heading(FILE *script, const char *title, const char *subtitle);
 // Script: " lw ... lc ... dt ... pt ..." of the i-th of several lines: Okabe and Ito's colours, which
 // colour-blind readers tell apart, with dashes and points for those who print in grey.
 void put_line_style(FILE *script, size_t i, size_t dash);
+// Script: its colour alone, and its colour with open points.
+void put_fill_colour(FILE *script, size_t i);
+void put_point_style(FILE *script, size_t i);
 
 // The least and the largest of the positive numbers of an axis; starts as RANGE_EMPTY.
 typedef struct range {
@@ -143,6 +149,8 @@ void range_widen(range *r, double value);
 bool range_is_wide(const range *r);
 // Script: the y axis of errors in this range, from 0 or logarithmic.
 void put_error_axis(FILE *script, const range *r);
+// Script: a logarithmic y axis for this range with a number at 1, 2 and 5 of each decade, or at every decade.
+void put_log_axis(FILE *script, const range *r);
 // How far apart two numbers are on that axis, as a share of it.
 double range_distance(const range *r, double a, double b);
 
@@ -158,10 +166,68 @@ fim_status figure_draw(const figure *f, const char *folder);
 
 // ---- layer_figures.c, course_figures.c ----
 
-// Figures of one layer, of the layers over several checkpoints, of run logs; added to list.
+// Figures of one layer, and of the layers over several checkpoints; added to list.
 fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_list *list);
 fim_status figures_of_history(const layer_row *rows, size_t count, const char *prefix, figure_list *list);
-fim_status figures_of_runs(const fim_record *logs, size_t n_logs, figure_list *list);
+
+// ---- variants.c: runs, grouped over their seeds ----
+
+enum { VARIANT_NAME = 64 };
+
+// What changes from epoch to epoch. Losses are per output.
+typedef enum course {
+    COURSE_SECONDS, // of training, since its start
+    COURSE_LOSS,
+    COURSE_VALIDATION,
+    COURSE_EXCESS, // of the loss over the floor, where the run knows one above 0
+    COURSES
+} course;
+
+// Over the runs of a variant; all NAN when any of them has no number. `error` is the standard error of the
+// mean, NAN for a single run.
+typedef struct spread {
+    double mean, low, high, error;
+} spread;
+
+// One line of a comparison: runs of the same name and settings, with different seeds.
+typedef struct variant {
+    char name[VARIANT_NAME];
+    size_t n_runs, n_diverged;
+    const fim_record **runs;  // those that diverged behind the others
+    size_t n_counted;         // the first of them: those that did not diverge, or all when all did
+    size_t epochs;            // the first ones, which all that count have
+    size_t most_epochs;       // of the longest one that counts
+    spread *courses[COURSES]; // (epochs) each
+} variant;
+
+typedef struct variant_list {
+    size_t count;
+    variant *items;
+} variant_list;
+
+// In order of appearance. A run is called by its text "variant", or else by the folder of its text "file"
+// (of that folder's parent when it is called seed-<s>). FIM_ERR_FORMAT for a log without epochs.
+fim_status variants_group(const fim_record *logs, size_t n_logs, variant_list *out);
+void variants_clear(variant_list *list);
+double curve_at(const fim_curve *c, size_t i); // NAN where there is none
+bool run_diverged(const fim_record *run);
+double run_outputs(const fim_record *run);
+spread spread_of(const double *values, size_t n);
+// The mean after the last epoch, or NAN.
+double final_of(const variant *v, course c);
+
+// ---- comparison.c, run_figures.c: a comparison of training runs ----
+
+// A child per variant with its values, the texts optimizer and damping_form, and, when something went wrong,
+// "remark"; texts "facts" and "legend_<k>" of the whole.
+fim_status comparison_record(const fim_record *logs, size_t n_logs, const char *reference, fim_record *out);
+fim_status comparison_grid(const fim_record *comparison, grid *out);
+// The lines below the grid up to a NULL: at most COMPARISON_LEGEND of them.
+enum { COMPARISON_LEGEND = 8 };
+void comparison_legend(const fim_record *comparison, const char *legend[static COMPARISON_LEGEND + 1]);
+// Losses against epochs and seconds, a line per variant.
+fim_status figures_of_runs(const fim_record *logs, size_t n_logs, const fim_published *published,
+                           figure_list *list);
 
 // ---- decomposition.c: where KFAC's error is ----
 

@@ -62,11 +62,34 @@ out:
     return status;
 }
 
-static fim_status add_runs(const fim_record *logs, size_t n_logs, FILE *page, figure_list *list) {
+// Above the figures of several runs.
+static fim_status add_comparison(const fim_record *logs, size_t n_logs, const char *reference, FILE *page) {
+    const char *legend[COMPARISON_LEGEND + 1];
+    fim_record comparison;
+    grid g = {0};
+    fim_status status = comparison_record(logs, n_logs, reference, &comparison);
+    if (status != FIM_OK)
+        return status;
+    FIM_TRY(comparison_grid(&comparison, &g));
+    fputs("<p class=\"facts\">", page);
+    put_html(page, text_or_empty(&comparison, "facts"));
+    fputs("</p>\n", page);
+    comparison_legend(&comparison, legend);
+    put_page_grid(page, &g, legend);
+out:
+    grid_clear(&g);
+    fim_record_clear(&comparison);
+    return status;
+}
+
+static fim_status add_runs(const fim_record *logs, size_t n_logs, const fim_plot_options *options, FILE *page,
+                           figure_list *list) {
     fim_status status = FIM_OK;
     size_t first = list->count;
-    FIM_TRY(figures_of_runs(logs, n_logs, list));
+    FIM_TRY(figures_of_runs(logs, n_logs, options->published, list));
     put_page_heading(page, 2, "", "Training");
+    if (n_logs > 1)
+        FIM_TRY(add_comparison(logs, n_logs, options->reference, page));
     put_page_figures(page, list, first);
     for (size_t r = 0; r < n_logs; r++) {
         put_page_heading(page, 2, "Provenance ", text_or_empty(&logs[r], "file"));
@@ -91,14 +114,14 @@ out:
 }
 
 fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, const fim_record *logs,
-                               size_t n_logs, const char *title, const char *folder,
+                               size_t n_logs, const fim_plot_options *options, const char *folder,
                                const fim_monitor *monitor) {
     fim_status status = FIM_OK;
     figure_list list = {0};
     text t = {0};
     char *page = NULL;
     FIM_TRY(text_open(&t));
-    put_page_begin(t.stream, title);
+    put_page_begin(t.stream, options->title);
     for (size_t i = 0; i < n_reports; i++) {
         char prefix[40] = "";
         if (n_reports > 1)
@@ -106,7 +129,7 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
         FIM_TRY(add_report(&reports[i], prefix, t.stream, &list));
     }
     if (n_logs > 0)
-        FIM_TRY(add_runs(logs, n_logs, t.stream, &list));
+        FIM_TRY(add_runs(logs, n_logs, options, t.stream, &list));
     put_page_end(t.stream);
     FIM_TRY(text_close(&t, &page));
 
@@ -128,10 +151,11 @@ out:
 
 fim_status fim_report_plot(const fim_record *report, const char *title, const char *folder,
                            const fim_monitor *monitor) {
-    return fim_report_plot_all(report, 1, NULL, 0, title, folder, monitor);
+    return fim_report_plot_all(report, 1, NULL, 0, &(fim_plot_options){.title = title}, folder, monitor);
 }
 
 fim_status fim_report_plot_runs(const fim_record *logs, size_t n_logs, const char *folder,
                                 const fim_monitor *monitor) {
-    return fim_report_plot_all(NULL, 0, logs, n_logs, "Training", folder, monitor);
+    return fim_report_plot_all(NULL, 0, logs, n_logs, &(fim_plot_options){.title = "Training"}, folder,
+                               monitor);
 }

@@ -104,15 +104,19 @@ static bool is_bound(const fim_value *v, const char *kind) {
     return v != NULL && strncmp(v->note, kind, strlen(kind)) == 0;
 }
 
-// Marks the smallest values of a column. Where a bound leaves open which these are, none is marked.
-static void mark_best(grid *g, size_t column) {
+static bool has_remark(const grid *g, size_t row) {
+    return fim_record_text(g->records[row], "remark") != NULL;
+}
+
+// Where a bound leaves open which these are, none is marked.
+void grid_mark_best(grid *g, size_t column) {
     // Two errors at the level of rounding are equally good, and so are two that read the same.
     const double rounding = 1e-12;
     double best = INFINITY;
     char best_text[24] = "", shown[24];
     for (size_t r = 0; r < g->n_rows; r++) {
         const double size = fabs(value_or_nan(g->records[r], g->columns[column]));
-        if (size < best) {
+        if (size < best && !has_remark(g, r)) {
             best = size;
             format_number(g->columns[column], size, best_text);
         }
@@ -126,7 +130,7 @@ static void mark_best(grid *g, size_t column) {
     }
     for (size_t r = 0; r < g->n_rows; r++) {
         const double size = fabs(value_or_nan(g->records[r], g->columns[column]));
-        if (isfinite(size))
+        if (isfinite(size) && !has_remark(g, r))
             g->cells[r * g->n_columns + column].best =
                 strcmp(format_number(g->columns[column], size, shown), best_text) == 0 || size < rounding;
     }
@@ -178,7 +182,7 @@ fim_status grid_fill(const fim_record *layer, grid *out) {
     }
     for (size_t c = 0; c < g.n_columns; c++)
         if (is_error(g.columns[c]))
-            mark_best(&g, c);
+            grid_mark_best(&g, c);
     *out = g;
     g = (grid){0};
 out:
@@ -195,7 +199,7 @@ void grid_clear(grid *g) {
 }
 
 bool grid_converged(const grid *g, size_t row) {
-    return value_or_nan(g->records[row], "converged") != 0;
+    return value_or_nan(g->records[row], "converged") != 0 && !has_remark(g, row);
 }
 
 // ---- Sentences ----
@@ -260,6 +264,11 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
 void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE *, const char *)) {
     double residual = value_or_nan(g->records[row], "residual");
     put(stream, g->records[row]->name);
+    if (has_remark(g, row)) {
+        fputs(": ", stream);
+        put(stream, text_or_empty(g->records[row], "remark"));
+        return;
+    }
     fputs(" did not converge", stream);
     if (!isnan(residual))
         fprintf(stream, ": relative residual %.1e", residual);

@@ -283,14 +283,24 @@ Test(figures, runs_are_drawn_together_with_time_summed_up) {
     char *data = read_text(folder, "loss-by-seconds.dat"), *line = strchr(data, '\n') + 1;
     double since = 0;
     for (size_t e = 0; e < 5; e++, line = strchr(line, '\n') + 1) {
-        double epoch, seconds, loss, validation;
-        cr_assert(eq(int, sscanf(line, "%lf %lf %lf %lf", &epoch, &seconds, &loss, &validation), 4));
+        double epoch, seconds, loss, low, high, validation;
+        while (*line == '#')
+            line = strchr(line, '\n') + 1;
+        cr_assert(eq(
+            int, sscanf(line, "%lf %lf %lf %lf %lf %lf", &epoch, &seconds, &loss, &low, &high, &validation),
+            6));
+        cr_assert(low == loss && high == loss, "a single run has no spread");
         since += gsl_vector_get(fim_record_curve(&logs[0], "seconds")->values, e);
         cr_assert(epsilon_eq(dbl, seconds, since, 1e-12));
-        cr_assert(loss == gsl_vector_get(fim_record_curve(&logs[0], "loss")->values, e));
-        cr_assert(validation == gsl_vector_get(fim_record_curve(&logs[0], "validation_loss")->values, e));
+        cr_assert(loss == gsl_vector_get(fim_record_curve(&logs[0], "loss_per_output")->values, e));
+        const double expected =
+            gsl_vector_get(fim_record_curve(&logs[0], "validation_loss")->values, e) / 784;
+        cr_assert(epsilon_eq(dbl, validation, expected, 1e-12));
     }
-    cr_assert(strncmp(line, "\n\n1 1.5 200 ?\n", 14) == 0, "%s", line);
+    double got;
+    cr_assert(eq(int, sscanf(line, "\n\n# \"run #2\"\n1 1.5 %lf", &got), 1), "%s", line);
+    cr_assert(epsilon_eq(dbl, got, 200.0 / 784, 1e-15));
+    cr_assert(strstr(line, " ? ? ?\n") != NULL, "no validation loss in the second");
     free(data);
     remove_folder(folder);
     fim_record_clear(&logs[0]);
