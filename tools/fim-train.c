@@ -198,6 +198,10 @@ static fim_status compare(fim_cli *cli, const training_settings *s, const traini
             done++;
             FIM_TRY(status);
         }
+    FIM_TRY(s->json ? fim_report_comparison_json(logs, done, NULL, &text)
+                    : fim_report_comparison(logs, done, NULL, &text));
+    FIM_TRY(cli_print(cli, s->json ? "" : "\n"));
+    FIM_TRY(cli_print(cli, text));
 out:
     for (size_t k = 0; k < done; k++)
         fim_record_clear(&logs[k]);
