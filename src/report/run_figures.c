@@ -187,7 +187,7 @@ static fim_status run_figure(const variant_list *list, const view *w, const fim_
     char subtitle[256];
     snprintf(subtitle, sizeof subtitle, "%s%s",
              w->y == COURSE_VALIDATION ? "after the epoch, of one sample, per output"
-             : w->y == COURSE_EXCESS   ? "mean over the epoch, per output, minus the entropy of the targets"
+             : w->y == COURSE_EXCESS   ? "mean over the epoch, per output, above the targets' entropy"
                                        : "mean over the epoch of the loss of one sample, per output",
              e.bands ? "; line: mean over the seeds, band: least to greatest of them" : "");
     put_heading(d.script.stream, w->title, subtitle);
