@@ -5,10 +5,18 @@
 #include "fim/net.h"
 #include "fim/real.h"
 
-// Elements from which an elementwise loop wakes other threads. It is large because OpenMP's threads spin for
-// some milliseconds after their work, on the cores that the BLAS's threads need next: measured, a training
-// step of 256 x 784 takes 2.5 times as long with parallel loops as without.
-#define PARALLEL_ELEMENTS ((size_t)1 << 22)
+// Elements from which an elementwise loop wakes other threads, which sleep in between: programs set
+// OMP_WAIT_POLICY=passive, for spinning threads take the cores that the BLAS's threads need next.
+#define PARALLEL_ELEMENTS ((size_t)1 << 15)
+
+#ifdef FIM_SINGLE
+// The vector forms of these functions in glibc's libmvec, which its own headers declare under -ffast-math
+// alone.
+#pragma omp declare simd notinbranch
+extern float expf(float x);
+#pragma omp declare simd notinbranch
+extern float log1pf(float x);
+#endif
 
 // 1/(1 + exp(−s)) and log(1 + exp(s)), without overflow and without losing small values.
 static inline real logistic(real s) {

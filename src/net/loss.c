@@ -36,6 +36,7 @@ void REAL(output_mean)(fim_likelihood likelihood, const real *z, size_t n, real 
         softmax(z, n, mean);
         break;
     case FIM_BERNOULLI:
+#pragma omp simd
         for (size_t j = 0; j < n; j++)
             mean[j] = logistic(z[j]);
         break;
@@ -57,9 +58,11 @@ void REAL(fim_likelihood_loss)(fim_likelihood likelihood, const REAL_MATRIX *z, 
             const REAL_MATRIX *all = REAL(targets)(data);
             const real *y = all->data + (first + r) * all->tda;
             if (likelihood == FIM_BERNOULLI)
+#pragma omp simd reduction(+ : sum)
                 for (size_t j = 0; j < n; j++)
                     sum += (double)(softplus(row[j]) - y[j] * row[j]);
             else
+#pragma omp simd reduction(+ : sum)
                 for (size_t j = 0; j < n; j++)
                     sum += (double)((y[j] - row[j]) * (y[j] - row[j]) / 2);
         }

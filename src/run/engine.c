@@ -32,7 +32,7 @@ struct engine {
     REAL_MATRIX **state[STATES];
     lens *lenses;
     REAL_MATRIX *half[2]; // scratch of the widest layer
-    double clip;          // of the present direction
+    double length;        // what the present directions are to be multiplied with
     engine_solver solver;
 };
 
@@ -83,7 +83,7 @@ static fim_status engine_new(const fim_net *net, const fim_data *data, size_t ca
     engine *e = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_alloc(1, sizeof *e, "training", &e));
-    *e = (engine){.rule = *rule, .states = rule->adam ? 2 : 1, .clip = 1};
+    *e = (engine){.rule = *rule, .states = rule->adam ? 2 : 1, .length = 1};
     FIM_TRY(REAL(fim_net_copy)(net, &e->net));
     FIM_TRY(REAL(fim_matrix_new)(capacity, data->x->size2, "a batch", &e->rows.x));
     if (data->y != NULL)
@@ -113,6 +113,7 @@ out:
 
 static void gather_rows(const gsl_matrix *source, const size_t *index, size_t first, size_t n,
                         REAL_MATRIX *out) {
+#pragma omp parallel for
     for (size_t k = 0; k < n; k++) {
         const double *from = source->data + (index != NULL ? index[k] : first + k) * source->tda;
         real *to = out->data + k * out->tda;
@@ -122,7 +123,7 @@ static void gather_rows(const gsl_matrix *source, const size_t *index, size_t fi
 }
 
 static fim_status engine_gradient(engine *e, const fim_data *data, const size_t *index, size_t first,
-                                  size_t n, double scale, bool loss_only, double *loss) {
+                                  size_t n, bool loss_only, double *loss) {
     gather_rows(data->x, index, first, n, e->rows.x);
     if (e->rows.y != NULL)
         gather_rows(data->y, index, first, n, e->rows.y);
@@ -133,8 +134,6 @@ static fim_status engine_gradient(engine *e, const fim_data *data, const size_t 
     fim_status status = REAL(fim_net_forward)(&e->net, &x, &e->trace);
     if (status == FIM_OK)
         status = REAL(fim_net_gradient)(&e->net, &e->trace, &e->rows, 0, loss_only ? NULL : e->grads, loss);
-    for (size_t l = 0; !loss_only && scale != 1 && status == FIM_OK && l < e->net.n_layers; l++)
-        REAL_GSL(scale)(e->grads[l], (real)scale);
     return status;
 }
 
@@ -193,7 +192,8 @@ static double dot(const REAL_MATRIX *x, const REAL_MATRIX *y) {
     return REAL(step_dot)(x->size1 * x->size2, x->data, y->data);
 }
 
-static fim_status engine_direction(engine *e, double kappa, direction_report *report) {
+// The engine's gradient is that of the loss itself; P is linear, so that `scale` waits for the step.
+static fim_status engine_direction(engine *e, double scale, double kappa, direction_report *report) {
     direction_report made = {.clip = 1};
     fim_status status = FIM_OK;
     for (size_t l = 0; l < e->net.n_layers; l++) {
@@ -208,9 +208,11 @@ static fim_status engine_direction(engine *e, double kappa, direction_report *re
     }
     if (e->directions == NULL)
         made.product = made.gradient2;
+    made.gradient2 *= scale * scale;
+    made.product *= scale * scale;
     if (kappa > 0 && made.product > kappa)
         made.clip = sqrt(kappa / made.product);
-    e->clip = made.clip;
+    e->length = scale * made.clip;
     *report = made;
 out:
     return status;
@@ -224,7 +226,7 @@ static void engine_step(engine *e, double rate) {
         real *states[STATES] = {NULL};
         for (size_t k = 0; k < e->states; k++)
             states[k] = e->state[k][l]->data;
-        REAL(step_update)(&e->rule, rate, e->clip, e->steps, w->size1 * w->size2, d->data, states, w->data);
+        REAL(step_update)(&e->rule, rate, e->length, e->steps, w->size1 * w->size2, d->data, states, w->data);
     }
 }
 

@@ -36,10 +36,10 @@ typedef struct engine_class {
     // Mean loss of the rows index[0..n) of data (rows first + 0..n with index NULL), and unless `loss_only`
     // the gradient of `scale` times it.
     fim_status (*gradient)(engine *e, const fim_data *data, const size_t *index, size_t first, size_t n,
-                           double scale, bool loss_only, double *loss);
-    // The direction from the gradient: preconditioned, and scaled by min(1, √(κ/Σ|⟨∇, P∇⟩|)); κ = 0: not
-    // scaled.
-    fim_status (*direction)(engine *e, double kappa, direction_report *report);
+                           bool loss_only, double *loss);
+    // The direction from the gradient ∇ of `scale` times the loss: preconditioned, and scaled by
+    // min(1, √(κ/Σ|⟨∇, P∇⟩|)); κ = 0: not scaled.
+    fim_status (*direction)(engine *e, double scale, double kappa, direction_report *report);
     void (*step)(engine *e, double rate);
     // The preconditioner of a layer from now on; the identity before the first call. Copied.
     fim_status (*precondition)(engine *e, size_t layer, const fim_inverse *inverse);

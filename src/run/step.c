@@ -13,9 +13,10 @@
 // Entries from which a second thread is worth waking.
 #define PARALLEL_ENTRIES ((size_t)1 << 16)
 
-static void update_sgd(const step_rule *rule, double rate, double clip, size_t n, const real *restrict d,
+static void update_sgd(const step_rule *rule, double rate, double length, size_t n, const real *restrict d,
                        real *restrict v, real *restrict w) {
-    const real eta = (real)rate, mu = (real)rule->momentum, delta = (real)rule->weight_decay, nu = (real)clip;
+    const real eta = (real)rate, mu = (real)rule->momentum, delta = (real)rule->weight_decay,
+               nu = (real)length;
     const real fresh = rule->nesterov ? 1 : 0, kept = rule->nesterov ? mu : 1;
 #pragma omp parallel for simd if (n >= PARALLEL_ENTRIES)
     for (size_t i = 0; i < n; i++) {
@@ -25,13 +26,13 @@ static void update_sgd(const step_rule *rule, double rate, double clip, size_t n
     }
 }
 
-static void update_adam(const step_rule *rule, double rate, double clip, size_t t, size_t n,
+static void update_adam(const step_rule *rule, double rate, double length, size_t t, size_t n,
                         const real *restrict d, real *restrict m, real *restrict v, real *restrict w) {
     const real beta1 = (real)rule->beta1, beta2 = (real)rule->beta2, epsilon = (real)rule->epsilon;
     const real left1 = (real)(1 - rule->beta1), left2 = (real)(1 - rule->beta2);
     const real step = (real)(rate / (1 - pow(rule->beta1, (double)t)));
     const real correction = (real)(1 / sqrt(1 - pow(rule->beta2, (double)t)));
-    const real decay = (real)(rate * rule->weight_decay), nu = (real)clip;
+    const real decay = (real)(rate * rule->weight_decay), nu = (real)length;
 #pragma omp parallel for simd if (n >= PARALLEL_ENTRIES)
     for (size_t i = 0; i < n; i++) {
         const real g = nu * d[i];
@@ -41,12 +42,12 @@ static void update_adam(const step_rule *rule, double rate, double clip, size_t 
     }
 }
 
-void REAL(step_update)(const step_rule *rule, double rate, double clip, size_t t, size_t n, const real *d,
+void REAL(step_update)(const step_rule *rule, double rate, double length, size_t t, size_t n, const real *d,
                        real *const *s, real *w) {
     if (rule->adam)
-        update_adam(rule, rate, clip, t, n, d, s[0], s[1], w);
+        update_adam(rule, rate, length, t, n, d, s[0], s[1], w);
     else
-        update_sgd(rule, rate, clip, n, d, s[0], w);
+        update_sgd(rule, rate, length, n, d, s[0], w);
 }
 
 // In a fixed number of parts, so that the sum does not depend on the number of threads or their order.

@@ -118,7 +118,7 @@ static fim_status validate(run *r, double *mean) {
     for (size_t first = 0, n; first < rows; first += n) {
         n = rows - first < batch ? rows - first : batch;
         double loss;
-        fim_status status = r->class->gradient(r->engine, r->validation, NULL, first, n, 1, true, &loss);
+        fim_status status = r->class->gradient(r->engine, r->validation, NULL, first, n, true, &loss);
         if (status != FIM_OK)
             return status;
         sum += (double)n * loss;
@@ -189,10 +189,10 @@ static fim_status iterate(run *r, size_t *iterations) {
     *iterations = (n + batch - 1) / batch;
     if (r->natural != NULL)
         FIM_TRY(refresh(r, index, rows));
-    FIM_TRY(r->class->gradient(r->engine, r->train, index, 0, rows, r->scale, false, &loss));
+    FIM_TRY(r->class->gradient(r->engine, r->train, index, 0, rows, false, &loss));
     if (!isfinite(loss))
         return diverged(r, k, *iterations, "the loss is not finite");
-    FIM_TRY(r->class->direction(r->engine, r->natural != NULL ? r->options->clip : 0, &direction));
+    FIM_TRY(r->class->direction(r->engine, r->scale, r->natural != NULL ? r->options->clip : 0, &direction));
     if (!isfinite(direction.product))
         return diverged(r, k, *iterations, "the step is not finite");
     r->class->step(r->engine, options_rate(r->options, epochs));
