@@ -7,7 +7,7 @@
 // factor by itself; for two terms, whose second pair has an arbitrary sign, that mean approximates nothing in
 // particular.)
 //
-// `exact` keeps no average: it solves with the last samples themselves.
+// `exact` keeps no average: it solves with the last samples themselves (exact.c).
 #include "natural.h"
 
 #include <math.h>
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exact.h"
 #include "fim/linalg.h"
 
 typedef struct layer_average {
@@ -29,6 +30,8 @@ struct natural {
     size_t n_layers, *layers; // all of them: 0, 1, ...
     size_t refreshes;
     layer_average *averages;
+    exact_block *blocks; // of `exact`, instead of averages
+    size_t unsolved;     // its iterative solves since the last refresh that did not converge
 };
 
 static void average_clear(layer_average *k) {
@@ -43,7 +46,10 @@ void natural_free(natural *n) {
         return;
     for (size_t l = 0; n->averages != NULL && l < n->n_layers; l++)
         average_clear(&n->averages[l]);
+    for (size_t l = 0; n->blocks != NULL && l < n->n_layers; l++)
+        exact_clear(&n->blocks[l]);
     free(n->averages);
+    free(n->blocks);
     free(n->layers);
     free(n);
 }
@@ -53,8 +59,12 @@ fim_status natural_new(const fim_net *net, const fim_train_options *options, dou
     fim_status status = FIM_OK;
     FIM_TRY(fim_alloc(1, sizeof *n, "preconditioners", &n));
     *n = (natural){.options = options, .scale = scale, .n_layers = net->n_layers};
-    FIM_TRY(fim_method_parse(options->optimizer, &n->method));
-    FIM_TRY(fim_alloc(net->n_layers, sizeof *n->averages, "preconditioners", &n->averages));
+    if (strcmp(options->optimizer, "exact") == 0) {
+        FIM_TRY(fim_alloc(net->n_layers, sizeof *n->blocks, "preconditioners", &n->blocks));
+    } else {
+        FIM_TRY(fim_method_parse(options->optimizer, &n->method));
+        FIM_TRY(fim_alloc(net->n_layers, sizeof *n->averages, "preconditioners", &n->averages));
+    }
     FIM_TRY(fim_alloc(net->n_layers, sizeof *n->layers, "the list of layers", &n->layers));
     for (size_t l = 0; l < net->n_layers; l++)
         n->layers[l] = l;
@@ -120,9 +130,13 @@ fim_status natural_average(natural *n, const fim_net *net, const fim_data *data,
     FIM_TRY(fim_fisher_capture(net, data, &spec, n->layers, n->n_layers, n->options->budget, NULL, samples));
     for (size_t l = 0; l < n->n_layers; l++) {
         scale_outputs(&samples[l], n->scale);
-        FIM_TRY(
-            fim_context(average_layer(n, iteration, &samples[l], &n->averages[l], report), "layer %zu", l));
+        status = n->blocks != NULL
+                     ? exact_take(&n->blocks[l], &samples[l], n->options->inverse.damping, n->options->budget)
+                     : average_layer(n, iteration, &samples[l], &n->averages[l], report);
+        FIM_TRY(fim_context(status, "layer %zu", l));
     }
+    report->failed += n->unsolved;
+    n->unsolved = 0;
     n->refreshes++;
 out:
     for (size_t l = 0; l < n->n_layers; l++)
@@ -131,8 +145,20 @@ out:
     return status;
 }
 
+static fim_status solve_exactly(void *context, size_t layer, const gsl_matrix *x, gsl_matrix *y) {
+    natural *n = context;
+    fim_solve_info info;
+    fim_status status = fim_solver_solve(n->blocks[layer].solver, x, false, y, &info);
+    n->unsolved += status == FIM_NOT_CONVERGED; // the best solution found is a direction all the same
+    return status == FIM_NOT_CONVERGED ? FIM_OK : fim_context(status, "layer %zu", layer);
+}
+
 fim_status natural_precondition(natural *n, const engine_class *class, engine *e, refresh_report *report) {
     fim_status status = FIM_OK;
+    if (n->blocks != NULL) {
+        class->solve_with(e, (engine_solver){n, solve_exactly});
+        return FIM_OK;
+    }
     for (size_t l = 0; l < n->n_layers; l++) {
         fim_inverse inverse = {0};
         FIM_TRY(
@@ -158,12 +184,16 @@ static fim_status keep_matrix(void *context, const char *name, const gsl_matrix 
 fim_status natural_save(const natural *n, fim_record *out) {
     fim_status status = FIM_OK;
     FIM_TRY(fim_record_set(out, "refreshes", (double)n->refreshes, NULL));
-    for (size_t l = 0; l < n->n_layers && n->averages[l].op != NULL; l++) {
-        const layer_average *k = &n->averages[l];
+    for (size_t l = 0; n->refreshes > 0 && l < n->n_layers; l++) {
         fim_record *child = NULL;
         char name[32];
         snprintf(name, sizeof name, "%zu", l);
         FIM_TRY(fim_record_add_child(out, name, &child));
+        if (n->blocks != NULL) {
+            FIM_TRY(exact_save(&n->blocks[l], child));
+            continue;
+        }
+        const layer_average *k = &n->averages[l];
         FIM_TRY(fim_record_set_text(child, "kind", fim_op_kind(k->op)));
         FIM_TRY(keep_matrix(child, "moment_a", k->a));
         FIM_TRY(keep_matrix(child, "moment_g", k->g));
@@ -253,7 +283,12 @@ fim_status natural_load(natural *n, const fim_net *net, const fim_record *in) {
         const fim_record *child = fim_record_child(in, name);
         if (child == NULL)
             return FIM_FAIL(FIM_ERR_FORMAT, "the state has no group natural/%zu", l);
-        FIM_TRY(fim_context(load_layer(child, &net->layers[l], &n->averages[l]), "layer %zu", l));
+        const fim_layer *layer = &net->layers[l];
+        status = n->blocks != NULL
+                     ? exact_load(&n->blocks[l], child, fim_layer_d_a(layer), fim_layer_d_g(layer),
+                                  n->options->inverse.damping, n->options->budget)
+                     : load_layer(child, layer, &n->averages[l]);
+        FIM_TRY(fim_context(status, "layer %zu", l));
     }
     n->refreshes = (size_t)refreshes->value;
 out:

@@ -24,7 +24,7 @@ void natural_free(natural *n);
 // Takes the samples of net at data into the averages. `iteration` seeds the labels drawn.
 fim_status natural_average(natural *n, const fim_net *net, const fim_data *data, size_t iteration,
                            refresh_report *report);
-// Inverts the averages and hands the inverses to the engine.
+// Inverts the averages and hands the inverses to the engine; of `exact`, the solver.
 fim_status natural_precondition(natural *n, const engine_class *class, engine *e, refresh_report *report);
 // The averages, for a continuation: children "0", "1", ... with moments and the operators' matrices.
 fim_status natural_save(const natural *n, fim_record *out);

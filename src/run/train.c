@@ -289,6 +289,9 @@ static fim_status take_up(run *r) {
     bool found = false;
     fim_status status = state_read(r->options->folder, &r->settings, r->options->budget, &r->at, r->class,
                                    r->engine, r->natural, &r->journal, &found);
+    // The engine's state has the inverses, but no solver.
+    if (status == FIM_OK && found && strcmp(r->options->optimizer, "exact") == 0 && r->at.iteration > 0)
+        status = natural_precondition(r->natural, r->class, r->engine, &(refresh_report){0});
     if (status == FIM_OK && found)
         fim_monitor_note(r->monitor, "going on in epoch %zu, after %zu iterations", r->at.epoch,
                          r->at.iteration);

@@ -1,85 +1,11 @@
 // Training against plain steps, closed forms and itself; what it leaves behind when it ends well, is
 // interrupted, or diverges.
-#include <dirent.h>
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_linalg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "fim/linalg.h"
-#include "fim/run.h"
-#include "support.h"
+#include "training.h"
 
-enum { N = 30, D = 4, K = 2 };
-static const size_t deep[] = {D, 5, 3, K}, shallow[] = {D, K};
-
-static fim_data data;
-static char folder[64];
-
-static void setup(void) {
-    fim_linalg_setup(1);
-    fim_io_setup();
-    data.x = test_random_matrix(N, D, 1);
-    data.y = test_random_matrix(N, K, 2);
-    snprintf(folder, sizeof folder, "/tmp/fim-test-train-XXXXXX");
-    cr_assert(mkdtemp(folder) != NULL);
-}
-
-static size_t files_in_folder(void) {
-    size_t count = 0;
-    DIR *list = opendir(folder);
-    for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;)
-        count += entry->d_name[0] != '.' || strstr(entry->d_name, ".part") != NULL;
-    closedir(list);
-    return count;
-}
-
-static char *in_folder(const char *name, char path[128]) {
-    snprintf(path, 128, "%s/%s", folder, name);
-    return path;
-}
-
-static void teardown(void) {
-    char path[128];
-    DIR *list = opendir(folder);
-    for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;)
-        if (strlen(entry->d_name) < 60)
-            unlink(in_folder(entry->d_name, path));
-    closedir(list);
-    rmdir(folder);
-    fim_data_clear(&data);
-}
 TestSuite(train, .init = setup, .fini = teardown);
-
-static fim_net make_net(const size_t *widths, size_t n_layers) {
-    fim_net net = {0};
-    TEST_OK(fim_net_init(&net, FIM_GAUSSIAN, widths, n_layers, FIM_ACTIVATION_TANH));
-    TEST_OK(fim_net_xavier(&net, 0.01, 7));
-    return net;
-}
-
-// The defaults in float64, where formulas can be compared to the last digits.
-static fim_train_options defaults(void) {
-    fim_train_options o = fim_train_defaults();
-    o.float64 = true;
-    return o;
-}
-
-// Trains without files, progress, or a look at the log.
-static fim_status train_plainly(fim_net *net, const fim_train_options *o) {
-    fim_record log;
-    fim_status status = fim_train(net, &data, NULL, o, NULL, NULL, NULL, NULL, &log);
-    fim_record_clear(&log);
-    return status;
-}
-
-static double net_difference(const fim_net *a, const fim_net *b) {
-    double largest = 0;
-    for (size_t l = 0; l < a->n_layers; l++)
-        largest = fmax(largest, test_max_difference(a->layers[l].w, b->layers[l].w));
-    return largest;
-}
 
 // The gradient of the mean loss over all data divided by `divisor`, as one list of numbers.
 static void full_gradient(const fim_net *net, double divisor, double *out) {
@@ -153,6 +79,59 @@ Test(train, adam_steps_are_those_of_the_formula) {
     cr_assert(epsilon_eq(dbl, net_difference(&got, &want), 0, 1e-13));
     fim_net_clear(&got);
     fim_net_clear(&want);
+}
+
+// Heavy ball in Nesterov's form, decay beside the gradient, and a rate that follows a schedule by the share
+// of epochs done.
+Test(train, nesterov_decay_and_schedules_are_those_of_the_formulas) {
+    for (fim_schedule schedule = FIM_SCHEDULE_CONSTANT; schedule <= FIM_SCHEDULE_EXPONENTIAL; schedule++)
+        for (int nesterov = 0; nesterov < 2; nesterov++) {
+            fim_net got = make_net(deep, 3), want = make_net(deep, 3);
+            fim_train_options o = defaults();
+            o.optimizer = "sgd";
+            o.learning_rate = 0.1;
+            o.nesterov = nesterov == 1;
+            o.weight_decay = 0.02;
+            o.schedule = schedule;
+            o.schedule_factor = 0.7;
+            o.mean_outputs = false;
+            o.batch = N;
+            o.epochs = STEPS;
+            TEST_OK(train_plainly(&got, &o));
+            double velocity[P] = {0}, g[P];
+            for (int step = 0; step < STEPS; step++) {
+                const double rates[] = {0.1, 0.05 * (1 + cos(M_PI * step / STEPS)), 0.1 * pow(0.7, step)};
+                full_gradient(&want, 1, g);
+                for (size_t p = 0; p < P; p++) {
+                    const double move = g[p] + 0.02 * *parameter(&want, p);
+                    velocity[p] = 0.9 * velocity[p] + move;
+                    *parameter(&want, p) -=
+                        rates[schedule] * (nesterov ? move + 0.9 * velocity[p] : velocity[p]);
+                }
+            }
+            cr_assert(epsilon_eq(dbl, net_difference(&got, &want), 0, 1e-14), "schedule %d", (int)schedule);
+            fim_net_clear(&got);
+            fim_net_clear(&want);
+        }
+}
+
+Test(train, float32_follows_float64) {
+    for (int adam = 0; adam < 2; adam++) {
+        fim_net nets[2];
+        fim_train_options o = defaults();
+        o.optimizer = adam ? "adam" : "sgd";
+        o.batch = 8;
+        o.epochs = 3;
+        for (size_t k = 0; k < 2; k++) {
+            nets[k] = make_net(deep, 3);
+            o.float64 = k == 0;
+            TEST_OK(train_plainly(&nets[k], &o));
+        }
+        const double difference = net_difference(&nets[0], &nets[1]);
+        cr_assert(difference > 0 && difference < 1e-4, "%s: %.1e", o.optimizer, difference);
+        fim_net_clear(&nets[0]);
+        fim_net_clear(&nets[1]);
+    }
 }
 
 Test(train, linear_regression_ends_at_least_squares) {
