@@ -46,6 +46,12 @@ gsl_matrix *__wrap_gsl_matrix_calloc(size_t rows, size_t columns) {
     return fails() ? NULL : __real_gsl_matrix_calloc(rows, columns);
 }
 
+gsl_matrix_float *__real_gsl_matrix_float_calloc(size_t rows, size_t columns);
+gsl_matrix_float *__wrap_gsl_matrix_float_calloc(size_t rows, size_t columns);
+gsl_matrix_float *__wrap_gsl_matrix_float_calloc(size_t rows, size_t columns) {
+    return fails() ? NULL : __real_gsl_matrix_float_calloc(rows, columns);
+}
+
 gsl_vector *__real_gsl_vector_calloc(size_t size);
 gsl_vector *__wrap_gsl_vector_calloc(size_t size);
 gsl_vector *__wrap_gsl_vector_calloc(size_t size) {
@@ -385,6 +391,37 @@ out:
     return status;
 }
 
+// Every kind of optimizer, in both precisions, stopped and taken up again.
+static fim_status walk_training(void) {
+    static const char *const optimizers[] = {"adam", "ekfac", "kfac-corrected", "exact"};
+    fim_net net = {0};
+    fim_data data = {0};
+    fim_record log;
+    fim_status status = FIM_OK;
+    FIM_TRY(make(FIM_GAUSSIAN, &net, &data));
+    for (size_t k = 0; k < sizeof optimizers / sizeof *optimizers; k++) {
+        fim_train_options o = fim_train_defaults();
+        o.optimizer = optimizers[k];
+        o.float64 = k % 2 == 1;
+        o.batch = 4;
+        o.statistics_every = 2;
+        o.inverse.damping = 0.1;
+        o.folder = folder;
+        for (o.epochs = 1; o.epochs <= 2; o.epochs++) {
+            o.overwrite = o.epochs == 1;
+            o.resume = o.epochs == 2;
+            status = fim_train(&net, &data, &data, &o, NULL, NULL, NULL, NULL, &log);
+            fim_record_clear(&log);
+            if (status != FIM_OK)
+                goto out;
+        }
+    }
+out:
+    fim_net_clear(&net);
+    fim_data_clear(&data);
+    return status;
+}
+
 // ---- The program ----
 
 // All allocations, or about `most` of them spread evenly, fail one at a time; each failure must be reported
@@ -428,11 +465,13 @@ int main(void) {
     complaints += fail_in_turn("files", walk_files, 200);
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
+    complaints += fail_in_turn("training", walk_training, 200);
     if (walk_refusals() != FIM_OK) {
         printf("refusals: %s\n", fim_message());
         complaints++;
     }
-    static const char *const left[] = {"report.h5", "net.h5", "data.h5"};
+    static const char *const left[] = {"report.h5", "net.h5",          "data.h5",        "run.h5",
+                                       "state.h5",  "checkpoint-1.h5", "checkpoint-2.h5"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
         unlink(in_folder(left[i]));
     if (rmdir(folder) != 0) {

@@ -195,6 +195,22 @@ static fim_status show_run(FILE *out, const char *path, size_t budget) {
     return FIM_OK;
 }
 
+static fim_status show_state(FILE *out, const char *path, size_t budget) {
+    fim_record state;
+    fim_status status = fim_record_read(path, "fim-state", budget, &state);
+    if (status != FIM_OK)
+        return status;
+    const fim_value *epoch = fim_record_value(&state, "epoch"),
+                    *steps = fim_record_value(&state, "iteration");
+    const fim_record *asked = fim_record_child(&state, "settings");
+    fprintf(out, "%s: state of a training run in epoch %.0f, after %.0f iterations\n", path,
+            epoch != NULL ? epoch->value : 0, steps != NULL ? steps->value : 0);
+    if (asked != NULL)
+        show_attributes(out, asked);
+    fim_record_clear(&state);
+    return FIM_OK;
+}
+
 // ---- Data ----
 
 static int by_value(const void *a, const void *b) {
@@ -290,6 +306,8 @@ static fim_status show_file(FILE *out, const char *path, const fim_checkpoint_op
         return show_report(out, path, budget);
     case FIM_FILE_RUN:
         return show_run(out, path, budget);
+    case FIM_FILE_STATE:
+        return show_state(out, path, budget);
     case FIM_FILE_DATA:
         return show_data(out, path, budget);
     }

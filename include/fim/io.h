@@ -93,6 +93,7 @@ typedef enum fim_file_kind {
     FIM_FILE_BLOCKS,     // fim-blocks, fim-capture
     FIM_FILE_REPORT,     // fim-report
     FIM_FILE_RUN,        // fim-run
+    FIM_FILE_STATE,      // fim-state: what a training run needs to go on
     FIM_FILE_DATA,       // a data set in any of the known formats
 } fim_file_kind;
 

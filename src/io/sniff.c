@@ -17,6 +17,7 @@ static const struct {
     {"fim-capture", FIM_FILE_BLOCKS},
     {"fim-report", FIM_FILE_REPORT},
     {"fim-run", FIM_FILE_RUN},
+    {"fim-state", FIM_FILE_STATE},
     {"fim-data", FIM_FILE_DATA},
 };
 
