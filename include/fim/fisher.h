@@ -66,6 +66,10 @@ fim_status fim_fisher_capture(const fim_net *net, const fim_data *data, const fi
                               const size_t *layers, size_t n_layers, size_t budget,
                               const fim_monitor *monitor, fim_samples *out);
 
+// Bytes that the samples of one layer at n rows take.
+fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
+                                    size_t *out);
+
 // ---- The block ----
 
 typedef struct fim_fisher fim_fisher;
@@ -81,6 +85,11 @@ fim_status fim_fisher_new_dense(gsl_matrix *dense, size_t d_a, size_t d_g, size_
 // (d_g, d_g) are the past's moments. All are borrowed and must outlive it.
 fim_status fim_fisher_new_average(const fim_fisher *fresh, double weight, const fim_op *past,
                                   const gsl_matrix *a, const gsl_matrix *g, fim_fisher **out);
+// The block of a layer at all rows of data, whose samples are captured anew for every product, as many rows
+// at a time as `budget` allows: N is not limited by memory. net and data must outlive it. FIM_ERR_BUDGET when
+// not even a sample fits.
+fim_status fim_fisher_new_streamed(const fim_net *net, const fim_data *data, const fim_fisher_spec *spec,
+                                   size_t layer, size_t budget, fim_fisher **out);
 void fim_fisher_free(fim_fisher *f);
 
 size_t fim_fisher_d_a(const fim_fisher *f);

@@ -121,9 +121,47 @@ static fim_status capture_chunk(capture *c, const size_t *layers, size_t n_layer
     return status;
 }
 
+typedef enum output_form { OUTPUTS_ROWS, OUTPUTS_PACKED, OUTPUTS_DIAGONAL } output_form;
+
+// The smallest form that holds the G_n of a layer whose factor keeps `kept` columns.
+static output_form form_of(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t kept) {
+    if (layer + 1 == net->n_layers && spec->kind == FIM_FISHER_EXACT &&
+        fim_likelihood_independent(net->likelihood))
+        return OUTPUTS_DIAGONAL;
+    return 2 * kept <= fim_layer_d_g(&net->layers[layer]) + 1 ? OUTPUTS_ROWS : OUTPUTS_PACKED;
+}
+
 // Products with a wide layer's packed G_n are better made through the layers above it.
-static bool chained(const capture *c, size_t layer, const fim_samples *s) {
-    return s->packed != NULL && capture_exact(c) && layer < capture_top(c) && chain_pays(c->net, layer);
+static bool chained(const fim_net *net, const fim_fisher_spec *spec, size_t layer, output_form form) {
+    return form == OUTPUTS_PACKED && spec->kind == FIM_FISHER_EXACT && layer + 1 < net->n_layers &&
+           chain_pays(net, layer);
+}
+
+static size_t samples_bytes(const fim_net *net, size_t layer, size_t kept, output_form form, size_t n) {
+    const size_t d_a = fim_layer_d_a(&net->layers[layer]), d_g = fim_layer_d_g(&net->layers[layer]);
+    const size_t outputs = form == OUTPUTS_DIAGONAL ? d_g
+                           : form == OUTPUTS_ROWS   ? fim_size_mul(kept, d_g)
+                                                    : fim_svec_size(d_g);
+    return fim_size_mul(fim_size_mul(n, fim_size_add(d_a, outputs)), sizeof(double));
+}
+
+static size_t columns_of(const fim_net *net, const fim_fisher_spec *spec) {
+    return spec->kind == FIM_FISHER_EXACT ? fim_net_outputs(net)
+           : spec->kind == FIM_FISHER_MC  ? spec->draws
+                                          : 1;
+}
+
+fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
+                                    size_t *out) {
+    capture_step *steps = NULL;
+    fim_status status = fim_alloc(net->n_layers, sizeof *steps, "a capture's plan", &steps);
+    if (status != FIM_OK)
+        return status;
+    FIM_TRY(plan_capture(net, &layer, 1, columns_of(net, spec), spec->kind == FIM_FISHER_EXACT, steps));
+    *out = samples_bytes(net, layer, steps[layer].kept, form_of(net, spec, layer, steps[layer].kept), n);
+out:
+    free(steps);
+    return status;
 }
 
 static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, size_t budget,
@@ -136,23 +174,21 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
     for (size_t i = 0; i < n_layers; i++) {
         const fim_layer *layer = &c->net->layers[layers[i]];
         const size_t d_a = fim_layer_d_a(layer), d_g = fim_layer_d_g(layer), kept = c->steps[layers[i]].kept;
-        const bool diagonal = layers[i] == capture_top(c) && capture_diagonal(c);
-        const bool rows = !diagonal && 2 * kept <= d_g + 1;
-        out[i] = (fim_samples){.n = n, .d_a = d_a, .d_g = d_g, .columns = rows ? kept : 0};
-        const size_t numbers = d_a + (diagonal ? d_g : rows ? kept * d_g : fim_svec_size(d_g));
-        bytes = fim_size_add(bytes, fim_size_mul(fim_size_mul(n, numbers), sizeof(double)));
+        const output_form form = form_of(c->net, c->spec, layers[i], kept);
+        out[i] = (fim_samples){.n = n, .d_a = d_a, .d_g = d_g, .columns = form == OUTPUTS_ROWS ? kept : 0};
+        bytes = fim_size_add(bytes, samples_bytes(c->net, layers[i], kept, form, n));
         char what[64];
         snprintf(what, sizeof what, "the samples up to layer %zu", layers[i]);
         FIM_TRY(fim_budget_check(budget, bytes, what, "take fewer with --samples, fewer --layers, or mc:1"));
         FIM_TRY(fim_matrix_new(n, d_a, "layer inputs", &out[i].a));
-        if (diagonal)
+        if (form == OUTPUTS_DIAGONAL)
             FIM_TRY(fim_matrix_new(n, d_g, "output variances", &out[i].diagonal));
-        else if (rows)
+        else if (form == OUTPUTS_ROWS)
             FIM_TRY(fim_matrix_new(n * kept, d_g, "backward signals", &out[i].g));
         else
             FIM_TRY(fim_matrix_new(n, fim_svec_size(d_g), "output covariances", &out[i].packed));
         const size_t chain = chain_bytes(c->net, layers[i], n);
-        if (chained(c, layers[i], &out[i]) && fim_size_add(bytes, chain) <= budget) {
+        if (chained(c->net, c->spec, layers[i], form) && fim_size_add(bytes, chain) <= budget) {
             bytes += chain;
             FIM_TRY(chain_new(c->net, layers[i], n, &out[i].chain));
         }
@@ -210,19 +246,22 @@ static fim_status check_request(const fim_net *net, const fim_data *data, const 
 fim_status fim_fisher_capture(const fim_net *net, const fim_data *data, const fim_fisher_spec *spec,
                               const size_t *layers, size_t n_layers, size_t budget,
                               const fim_monitor *monitor, fim_samples *out) {
+    return capture_rows(net, data, 0, spec, layers, n_layers, budget, monitor, out);
+}
+
+fim_status capture_rows(const fim_net *net, const fim_data *data, size_t origin, const fim_fisher_spec *spec,
+                        const size_t *layers, size_t n_layers, size_t budget, const fim_monitor *monitor,
+                        fim_samples *out) {
     fim_status status = check_request(net, data, spec, layers, n_layers);
     if (status != FIM_OK || n_layers == 0)
         return status;
-    capture c = {.net = net, .data = data, .spec = spec};
+    capture c = {.net = net, .data = data, .spec = spec, .origin = origin};
     fim_samples *samples = NULL;
     const size_t n = data->x->size1;
-    const size_t columns = spec->kind == FIM_FISHER_EXACT ? fim_net_outputs(net)
-                           : spec->kind == FIM_FISHER_MC  ? spec->draws
-                                                          : 1;
     FIM_TRY(fim_alloc(n_layers, sizeof *samples, "samples", &samples));
     FIM_TRY(fim_alloc(net->n_layers, sizeof *c.steps, "a capture's plan", &c.steps));
     FIM_TRY(fim_alloc(net->n_layers, sizeof *c.factor, "output factors", &c.factor));
-    FIM_TRY(plan_capture(net, layers, n_layers, columns, capture_exact(&c), c.steps));
+    FIM_TRY(plan_capture(net, layers, n_layers, columns_of(net, spec), capture_exact(&c), c.steps));
     FIM_TRY(allocate(&c, layers, n_layers, budget, samples));
     for (size_t first = 0; first < n; first += c.chunk) {
         FIM_TRY(fim_monitor_progress(monitor, "capturing samples", (double)first, (double)n));

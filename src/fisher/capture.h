@@ -12,6 +12,7 @@ typedef struct capture {
     // Per layer, NULL where not needed: the chunk's rows (n·columns, d_g).
     gsl_matrix **factor;
     fim_trace trace;
+    size_t origin; // number of the first row, which its draws depend on
     size_t chunk;
     // Of the latest hop forward: per sample, the outputs that have a slope, d_g places each, and a tangent
     // for each, `most` rows a sample.
@@ -49,5 +50,10 @@ fim_status capture_logits(capture *c, size_t first, size_t n);
 fim_status capture_arrive(capture *c, size_t l, size_t n, bool compact);
 // A waypoint with more columns than rows goes on with its triangular factor, which has the same G_n.
 fim_status capture_compress(capture *c, size_t l, size_t n);
+
+// fim_fisher_capture of rows that have the numbers origin, origin + 1, ... in a larger set of data.
+fim_status capture_rows(const fim_net *net, const fim_data *data, size_t origin, const fim_fisher_spec *spec,
+                        const size_t *layers, size_t n_layers, size_t budget, const fim_monitor *monitor,
+                        fim_samples *out);
 
 #endif

@@ -4,6 +4,9 @@
 
 #include "block.h"
 
+// Samples beyond which the two Gram matrices are too large to keep: sums over pairs go tile by tile.
+enum { CORE_SAMPLES = 4096 };
+
 // Rs = Q_a S Q_gᵀ with orthonormal Q_a = P_aᵀ W_a and Q_g = P_gᵀ W_g, where row n of P_a is svec(a_n a_nᵀ)
 // and row n of P_g is svec(G_n): W and S have the size of the samples, whatever that of the layer.
 typedef struct core {

@@ -32,8 +32,8 @@ fim_status capture_logits(capture *c, size_t first, size_t n) {
     case FIM_FISHER_EXACT:
         return exact_logits(c, n, &rows.matrix);
     case FIM_FISHER_MC:
-        return fim_likelihood_draw(c->net->likelihood, &z.matrix, c->spec->draws, c->spec->seed, first,
-                                   &rows.matrix);
+        return fim_likelihood_draw(c->net->likelihood, &z.matrix, c->spec->draws, c->spec->seed,
+                                   c->origin + first, &rows.matrix);
     case FIM_FISHER_EMPIRICAL:
         fim_likelihood_gradient(c->net->likelihood, &z.matrix, c->data, first, &rows.matrix);
     }

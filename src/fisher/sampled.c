@@ -110,6 +110,8 @@ static fim_status sampled_norm2(const fim_fisher *f, double *out) {
     core *c = core_of(f);
     gsl_matrix *rs = NULL;
     fim_status status = FIM_OK;
+    if ((s->n < p_a || s->n < p_g) && s->n > CORE_SAMPLES)
+        return fim_fisher_inner(f, f, out);
     if (s->n < p_a || s->n < p_g) {
         FIM_TRY(core_grams(c, s));
         *out =

@@ -261,7 +261,7 @@ out:
 // time of some eight flops a multiplication.
 static bool core_pays(const fim_fisher *f, const remainder_map *r) {
     const fim_samples *s = f->class->samples(f);
-    if (s == NULL || s->n >= r->p_a || s->n >= r->p_g)
+    if (s == NULL || s->n >= r->p_a || s->n >= r->p_g || s->n > CORE_SAMPLES)
         return false;
     const double n = (double)s->n, d_a = (double)s->d_a, d_g = (double)s->d_g;
     const double outputs = s->g != NULL        ? 2 * (double)s->columns * d_g * d_g

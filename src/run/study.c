@@ -87,13 +87,59 @@ static fim_status add_layer(const fim_study_options *options, const char *name, 
     return status == FIM_OK ? study_sampling(options, f, inputs, layer, monitor, record) : status;
 }
 
+// The samples of a study at work: those of all layers where they fit the budget together, else of one layer
+// at a time, else none at all.
+typedef struct supply {
+    const fim_study_options *options;
+    const fim_net *net;
+    const fim_data *data;
+    const size_t *layers;
+    size_t count;
+    fim_samples *samples; // per layer
+    bool together;
+} supply;
+
+static fim_status supply_init(supply *s, const fim_monitor *monitor) {
+    fim_status status = fim_alloc(s->count, sizeof *s->samples, "samples", &s->samples);
+    if (status != FIM_OK)
+        return status;
+    status = fim_fisher_capture(s->net, s->data, &s->options->fisher, s->layers, s->count, s->options->budget,
+                                monitor, s->samples);
+    s->together = status == FIM_OK;
+    return status == FIM_ERR_BUDGET ? FIM_OK : status;
+}
+
+// The block of layer number i. What does not fit is streamed from half of the budget.
+static fim_status supply_block(supply *s, size_t i, const fim_monitor *monitor, fim_fisher **out) {
+    fim_status status = FIM_OK;
+    if (!s->together)
+        status = fim_fisher_capture(s->net, s->data, &s->options->fisher, &s->layers[i], 1,
+                                    s->options->budget / 2, monitor, &s->samples[i]);
+    if (status != FIM_ERR_BUDGET)
+        return status == FIM_OK ? fim_fisher_new(&s->samples[i], out) : status;
+    status = fim_fisher_new_streamed(s->net, s->data, &s->options->fisher, s->layers[i],
+                                     s->options->budget / 2, out);
+    if (status == FIM_OK)
+        fim_monitor_note(monitor,
+                         "layer %zu: the samples do not fit the memory budget and are captured anew "
+                         "for every product",
+                         s->layers[i]);
+    return status;
+}
+
+static void supply_clear(supply *s) {
+    for (size_t i = 0; s->samples != NULL && i < s->count; i++)
+        fim_samples_clear(&s->samples[i]);
+    free(s->samples);
+}
+
 // Repeat number `repeat` of `repeats`; *studied becomes the record of its layers.
 static fim_status study_once(const fim_study_options *options, const char *file, const fim_net *net,
                              const fim_data *data, const fim_monitor *monitor, size_t repeat, size_t repeats,
                              fim_record *report, fim_record **studied) {
     fim_data subset = {0};
     size_t *layers = NULL, count = 0;
-    fim_samples *samples = NULL;
+    supply s = {0};
     fim_fisher *f = NULL;
     fim_record *records = NULL;
     study_solves solves = {0};
@@ -102,32 +148,31 @@ static fim_status study_once(const fim_study_options *options, const char *file,
     fim_status status = FIM_OK;
     FIM_TRY(fim_study_subset(data, options->samples, options->seed, &subset));
     FIM_TRY(fim_study_layers(options->layers, net->n_layers, &layers, &count));
-    FIM_TRY(fim_alloc(count, sizeof *samples, "samples", &samples));
-    FIM_TRY(
-        fim_fisher_capture(net, &subset, &options->fisher, layers, count, options->budget, monitor, samples));
+    s = (supply){.options = options, .net = net, .data = &subset, .layers = layers, .count = count};
+    FIM_TRY(supply_init(&s, monitor));
     FIM_TRY(study_solves_init(&solves, options, count));
     for (size_t i = 0; i < count; i++)
-        study_solves_add(&solves, samples[i].d_a * samples[i].d_g,
-                         samples[i].g != NULL ? samples[i].n * samples[i].columns : SIZE_MAX);
+        study_solves_add(&solves,
+                         fim_layer_d_a(&net->layers[layers[i]]) * fim_layer_d_g(&net->layers[layers[i]]),
+                         s.samples[i].g != NULL ? s.samples[i].n * s.samples[i].columns : SIZE_MAX);
     study_solves_allot(&solves, &allotted);
     FIM_TRY(add_checkpoint(report, file, &records));
     for (size_t i = 0; i < count; i++) {
         char name[24];
         snprintf(name, sizeof name, "%zu", layers[i]);
-        FIM_TRY(fim_fisher_new(&samples[i], &f));
-        const study_inputs inputs = {net, &subset, study_budget_left(options->budget, samples, count)};
+        FIM_TRY(supply_block(&s, i, monitor, &f));
+        allotted.budget = study_budget_left(options->budget, s.samples, count);
+        const study_inputs inputs = {net, &subset, allotted.budget};
         FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor,
                           repeat * count + i, repeats * count, &inputs, layers[i], records));
         fim_fisher_free(f);
         f = NULL;
-        fim_samples_clear(&samples[i]);
+        fim_samples_clear(&s.samples[i]);
     }
     *studied = records;
 out:
     fim_fisher_free(f);
-    for (size_t i = 0; samples != NULL && i < count; i++)
-        fim_samples_clear(&samples[i]);
-    free(samples);
+    supply_clear(&s);
     free(layers);
     study_solves_clear(&solves);
     fim_data_clear(&subset);

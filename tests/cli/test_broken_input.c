@@ -184,7 +184,7 @@ Test(broken_input, command_lines) {
         {"fim-analyze @good.h5 --data @x.h5 --labels @x.h5 -o @out.h5", "has a y of its own"},
         {"fim-analyze @good.h5 --data @x.h5 -o @there.h5", "there.h5: exists already"},
         {"fim-analyze @good.h5 --data @x.h5 -o @no/out.h5", "no/out.h5: cannot be written"},
-        {"fim-analyze @good.h5 --data @x.h5 --memory 1k -o @out.h5", "memory budget"},
+        {"fim-analyze @good.h5 --data @x.h5 --memory 100 -o @out.h5", "memory budget"},
         {"fim-analyze", "fim-analyze"},
         {"fim-dump @good.h5 --data @x.h5 --memory 100 -o @out.h5", "memory budget"},
         {"fim-dump @good.h5 --data @x.h5 --with magic -o @out.h5", "magic"},

@@ -171,7 +171,9 @@ Test(repeat, what_is_missing_stays_missing) {
     study s = study_init(FIM_FISHER_EXACT, 20);
     fim_record report;
     s.options.layers = "0";
-    s.options.budget = 4000;
+    size_t samples;
+    TEST_OK(fim_fisher_capture_bytes(&s.net, &s.options.fisher, 0, 20, &samples));
+    s.options.budget = samples + 4000;
     s.options.repeats = REPEATS;
     const fim_record *kpsvd = at(layers_of(&s, &s.options, &report), 0, 2);
     cr_assert(isnan(number(kpsvd, "negative_eigenvalues")));
