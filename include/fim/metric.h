@@ -56,6 +56,49 @@ void fim_candidate_free(fim_candidate *candidate);
 // incomplete one can be negative.
 fim_status fim_candidate_spectrum(fim_candidate *candidate, const fim_spectrum **out);
 
+// ---- Steps: what an approximation does as a preconditioner, along a sweep of dampings λ ----
+//
+// y = (F̂ + λ I)⁻¹ ∇ against the exact y* = (F + λ I)⁻¹ ∇, where ∇ is the mean gradient of the layer and F̂ is
+// damped exactly. The quadratic model of a step −d is q(d) = −∇·d + ½ d·(F + λ I) d, least at y*.
+
+#define FIM_STEP_LIST(X)                                                                                     \
+    X(COSINE, "step_cosine", "cosine of the angle between y and y*")                                         \
+    X(LENGTH, "step_length_ratio", "‖y‖ / ‖y*‖")                                                             \
+    X(DECREASE, "model_decrease", "q(y) / q(y*): at most 1, negative when y overshoots so far that q rises") \
+    X(SCALED, "model_decrease_scaled", "the same for the best multiple of y, between 0 and 1")               \
+    X(STEIN, "stein_divergence", "tr M − ln det M − D of M = (F̂ + λI)⁻¹(F + λI)")
+
+typedef enum fim_step_metric {
+#define FIM_STEP_ENUM(id, name, about) FIM_STEP_##id,
+    FIM_STEP_LIST(FIM_STEP_ENUM)
+#undef FIM_STEP_ENUM
+        FIM_STEP_COUNT
+} fim_step_metric;
+
+const char *fim_step_name(fim_step_metric metric);
+
+typedef struct fim_steps_options {
+    const double *damping; // (count), increasing and positive, in the unit of F
+    size_t count;
+    size_t budget;    // bytes
+    bool matrix_free; // conjugate gradients with products of F and F̂, whatever the size
+    uint64_t seed;    // of Lanczos processes
+} fim_steps_options;
+
+// The exact side of a layer: y* at every damping.
+typedef struct fim_steps fim_steps;
+
+// gradient (d_a, d_g), or NULL when it is not known: the divergence alone then. `f` must outlive it.
+fim_status fim_steps_new(const fim_fisher *f, const gsl_matrix *gradient, const fim_steps_options *options,
+                         fim_steps **out);
+void fim_steps_free(fim_steps *steps);
+// How y* was solved for, with the largest residual.
+const char *fim_steps_route(const fim_steps *steps);
+// values (FIM_STEP_COUNT, count): NAN where there is no such number, as where F̂ + λ I is not positive
+// definite or a solve did not converge; notes[m] (200 bytes each) say how, and for the missing why.
+fim_status fim_steps_measure(const fim_steps *steps, const fim_op *op, gsl_matrix *values,
+                             char notes[FIM_STEP_COUNT][200]);
+
 // ---- The metrics ----
 
 typedef struct fim_metric {
