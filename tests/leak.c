@@ -294,7 +294,10 @@ static fim_status walk_study(void) {
     fim_data data = {0};
     fim_method *methods = NULL;
     const fim_metric **metrics = NULL;
+    static const double damping[] = {0.1, 1};
     fim_study_options options = {.layers = "0,2",
+                                 .damping = damping,
+                                 .n_damping = 2,
                                  .seed = 1,
                                  .budget = SIZE_MAX,
                                  .factors = true,

@@ -1,4 +1,5 @@
 // fim-analyze: how far every approximation is from the exact Fisher block, layer by layer.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,14 @@ enum {
     OPTION_TOLERANCE,
     OPTION_SPECTRA,
     OPTION_SAMPLING,
-    OPTION_REPEAT
+    OPTION_REPEAT,
+    OPTION_DAMPING
 };
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
 #define SPECTRA_FLOPS 4e12
+
+enum { MOST_DAMPINGS = 200 };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is compared:", 2},
@@ -40,6 +44,14 @@ static const struct argp_option options[] = {
     {"repeat", OPTION_REPEAT, "K", 0,
      "Repeat with K seeds, from --seed on, for the draws of mc and the subset of the data, and show means "
      "with standard errors (default: 1)",
+     2},
+    {"damping", OPTION_DAMPING, "SWEEP", 0,
+     "Also how good a step each approximation makes: cosine and length of its damped natural gradient "
+     "against "
+     "the exact one, decrease of the quadratic model, Stein's divergence. SWEEP is one damping, "
+     "LOW:HIGH:COUNT evenly in the logarithm, both in the unit of F, or auto: 7 from 1e-3 to 1e3 times the "
+     "mean "
+     "eigenvalue tr F / D of the layer",
      2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
@@ -65,6 +77,9 @@ typedef struct settings {
     bool factors, sampling_error;
     size_t repeats;
     double tolerance;
+    double damping[MOST_DAMPINGS];
+    size_t n_damping;
+    bool damping_relative;
     fim_spectra spectra;
     char **files;
     size_t n_files;
@@ -102,6 +117,38 @@ static fim_status check_complete(const settings *s) {
     return FIM_OK;
 }
 
+// "1e-6:1:13", "0.01" or "auto".
+static fim_status parse_damping(const char *text, settings *s) {
+    double low = 1e-3, high = 1e3;
+    size_t count = 7;
+    char item[3][32];
+    fim_status status = FIM_OK;
+    s->damping_relative = strcmp(text, "auto") == 0;
+    if (!s->damping_relative) {
+        size_t parts = 0;
+        for (const char *cursor = text;
+             fim_list_next(&cursor, ':', item[parts < 3 ? parts : 2], sizeof *item);)
+            parts++;
+        if (parts != 1 && parts != 3)
+            return FIM_FAIL(FIM_ERR_ARGUMENT, "--damping: '%s' is none of auto, a number, LOW:HIGH:COUNT",
+                            text);
+        FIM_TRY(fim_parse_double(item[0], "--damping", 1e-300, 1e300, &low));
+        high = low;
+        count = 1;
+        if (parts == 3) {
+            FIM_TRY(fim_parse_double(item[1], "--damping", 1e-300, 1e300, &high));
+            FIM_TRY(fim_parse_size(item[2], "--damping", 2, MOST_DAMPINGS, &count));
+            if (!(high > low))
+                return FIM_FAIL(FIM_ERR_ARGUMENT, "--damping: '%s' does not rise from LOW to HIGH", text);
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        s->damping[i] = count > 1 ? low * pow(high / low, (double)i / (double)(count - 1)) : low;
+    s->n_damping = count;
+out:
+    return status;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
     switch (key) {
@@ -126,6 +173,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_REPEAT:
         return cli_check(fim_parse_size(argument, "--repeat", 1, 100000, &s->repeats));
+    case OPTION_DAMPING:
+        return cli_check(parse_damping(argument, s));
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
     case OPTION_SPECTRA:
@@ -192,6 +241,9 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
         .sampling_error = s->sampling_error,
         .repeats = s->repeats,
         .tolerance = s->tolerance,
+        .damping = s->damping,
+        .n_damping = s->n_damping,
+        .damping_relative = s->damping_relative,
         .spectra = {.policy = s->spectra, .flops = SPECTRA_FLOPS / (double)s->n_files}};
     study.fisher.seed = cli->seed;
     fim_record_init(&report, "report");

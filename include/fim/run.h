@@ -44,6 +44,9 @@
 // value "repeats". Numbers of an iteration are those of its worst repeat; build_seconds, curves and factors
 // are of the first. What one repeat does not have is missing.
 //
+// With options->damping a layer has the curve "step_damping", in the unit of F, and its methods the curves of
+// FIM_STEP_LIST (fim/metric.h), one number per damping, NAN where there is none.
+//
 // What was not computed is a value NAN whose note says why, a curve too (a value of the curve's name).
 
 typedef struct fim_study_options {
@@ -60,7 +63,11 @@ typedef struct fim_study_options {
     bool factors;        // keep the factors of every approximation
     double tolerance;    // of the iterative methods; 0 for their default
     bool sampling_error; // the layers' sampling_error and half_error too
-    size_t repeats;      // of a network's study, with seeds (also the Fisher's) seed, seed + 1, ...; 0 for 1
+    // Of the steps' metrics, increasing; in the unit of F, or of its mean eigenvalue tr F / D. NULL: none.
+    const double *damping;
+    size_t n_damping;
+    bool damping_relative;
+    size_t repeats; // of a network's study, with seeds (also the Fisher's) seed, seed + 1, ...; 0 for 1
     // Of which spectra all eigenvalues are computed. With FIM_SPECTRA_AUTO, `flops` is allowed for the dense
     // eigensolvers of all layers and methods together: those of a size are all done or none is, small ones
     // first.

@@ -91,6 +91,26 @@ out:
     return status;
 }
 
+// ---- Products alone ----
+
+typedef struct damped_map {
+    const fim_op *op;
+    const fim_inverse *preconditioner;
+    double damping;
+} damped_map;
+
+static fim_status damped_product(const void *context, bool transposed, const double *x, double *y) {
+    (void)transposed;
+    const damped_map *self = context;
+    const size_t d_a = fim_op_d_a(self->op), d_g = fim_op_d_g(self->op);
+    gsl_matrix_const_view from = gsl_matrix_const_view_array(x, d_a, d_g);
+    gsl_matrix_view to = gsl_matrix_view_array(y, d_a, d_g);
+    fim_status status = fim_op_apply(self->op, &from.matrix, &to.matrix);
+    if (status == FIM_OK)
+        cblas_daxpy((int)(d_a * d_g), self->damping, x, 1, y, 1);
+    return status;
+}
+
 // Copies of the first term's factors.
 typedef struct first_term {
     gsl_matrix *a, *g;
@@ -109,7 +129,8 @@ static fim_status from_products(const fim_steps_options *options, step_model *m)
     first_term t = {0};
     gsl_matrix *lambda = NULL;
     gsl_vector *values_a = NULL, *values_g = NULL, *lowest = NULL;
-    difference map = {0};
+    const damped_map plain = {m->op, NULL, 0};
+    const fim_map map = {d_a * d_g, d_a * d_g, &plain, damped_product};
     fim_lanczos_info info;
     fim_status status = FIM_OK;
     FIM_TRY(fim_op_visit(m->op, keep_first, &t));
@@ -129,10 +150,9 @@ static fim_status from_products(const fim_steps_options *options, step_model *m)
     lambda = NULL;
     FIM_TRY(fim_op_new_basis(taken[0], taken[1], taken[2], &m->nearby));
     // A Ritz value lies above the smallest eigenvalue: what it rules out is ruled out.
-    FIM_TRY(difference_init(&map, NULL, m->op));
     const fim_lanczos_options lanczos = {
         .order = FIM_LANCZOS_SMALLEST, .tolerance = 1e-6, .max_products = 100, .seed = options->seed};
-    status = fim_lanczos(&map.map, 1, &lanczos, lowest, NULL, &info);
+    status = fim_lanczos(&map, 1, &lanczos, lowest, NULL, &info);
     if (status == FIM_NOT_CONVERGED)
         status = FIM_OK;
     FIM_TRY(status);
@@ -145,7 +165,6 @@ out:
     gsl_vector_free(values_a);
     gsl_vector_free(values_g);
     gsl_vector_free(lowest);
-    difference_clear(&map);
     return status;
 }
 
@@ -178,26 +197,6 @@ static fim_status check_positive(const step_model *m, double damping) {
     return smallest + damping > 0
                ? FIM_OK
                : FIM_FAIL(FIM_NOT_POSITIVE, "not positive definite up to damping %.3g", -smallest);
-}
-
-// ---- Products alone ----
-
-typedef struct damped_map {
-    const fim_op *op;
-    const fim_inverse *preconditioner;
-    double damping;
-} damped_map;
-
-static fim_status damped_product(const void *context, bool transposed, const double *x, double *y) {
-    (void)transposed;
-    const damped_map *self = context;
-    const size_t d_a = fim_op_d_a(self->op), d_g = fim_op_d_g(self->op);
-    gsl_matrix_const_view from = gsl_matrix_const_view_array(x, d_a, d_g);
-    gsl_matrix_view to = gsl_matrix_view_array(y, d_a, d_g);
-    fim_status status = fim_op_apply(self->op, &from.matrix, &to.matrix);
-    if (status == FIM_OK)
-        cblas_daxpy((int)(d_a * d_g), self->damping, x, 1, y, 1);
-    return status;
 }
 
 static fim_status nearby_solve(const void *context, bool transposed, const double *x, double *y) {

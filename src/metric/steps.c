@@ -106,7 +106,8 @@ fim_status fim_steps_new(const fim_fisher *f, const gsl_matrix *gradient, const 
     for (size_t i = 0; i < options->count; i++)
         s->log_det[i] = NAN;
     if (gradient == NULL) {
-        snprintf(s->why, sizeof s->why, "the gradient needs the network and the data, not blocks alone");
+        snprintf(s->why, sizeof s->why,
+                 "the gradient needs the network and the labels or targets of the data");
     } else {
         FIM_TRY(fim_matrix_copy(gradient, "a gradient", &s->gradient));
         if (gsl_matrix_isnull(gradient)) {

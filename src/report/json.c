@@ -56,6 +56,8 @@ static void put_value(builder *b, json_t *object, const char *name, double value
 static void put_values(builder *b, json_t *object, const fim_record *record) {
     for (size_t i = 0; i < record->n_values; i++) {
         const fim_value *v = &record->values[i];
+        if (is_step_name(v->name)) // told with the curves
+            continue;
         put_value(b, object, v->name, v->value, v->note);
         if (isfinite(v->value) && v->note[0] != '\0')
             put(b, object, v->name, "_route", string(v->note));
@@ -104,10 +106,25 @@ out:
     return status;
 }
 
-static json_t *method_object(builder *b, const fim_record *method) {
+// The curves along the dampings of the layer.
+static json_t *step_object(builder *b, const fim_record *layer, const fim_record *method) {
+    json_t *object = json_object();
+    put_curve(b, object, "damping", layer, "step_damping", SIZE_MAX);
+    for (const char *const *name = step_names; *name != NULL; name++) {
+        const fim_curve *curve = fim_record_curve(method, *name);
+        put_curve(b, object, *name, method, *name, SIZE_MAX);
+        if (curve != NULL)
+            put(b, object, *name, "_route", string(curve->note));
+    }
+    return object;
+}
+
+static json_t *method_object(builder *b, const fim_record *layer, const fim_record *method) {
     json_t *object = json_object();
     put(b, object, "name", "", string(method->name));
     put_values(b, object, method);
+    if (fim_record_curve(layer, "step_damping") != NULL)
+        put(b, object, "step", "", step_object(b, layer, method));
     return object;
 }
 
@@ -120,7 +137,7 @@ static json_t *layer_object(builder *b, const fim_record *layer) {
     put_curve(b, object, "top_eigenvalues", layer, "eigenvalues", TOP);
     put_curve(b, object, "kronecker_singular_values", layer, "kronecker_singular_values", SIZE_MAX);
     for (size_t m = 0; m < layer->n_children; m++)
-        append(b, methods, method_object(b, &layer->children[m]));
+        append(b, methods, method_object(b, layer, &layer->children[m]));
     put(b, object, "methods", "", methods);
     return object;
 }

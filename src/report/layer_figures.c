@@ -7,9 +7,8 @@
 
 #include "parts.h"
 
-// "layer-<name>-<what>" behind the prefix; the layer's and the checkpoint's names on the figure.
-static void put_names(draft *d, const layer_row *row, const char *prefix, const char *what,
-                      const char *title) {
+void put_layer_names(draft *d, const layer_row *row, const char *prefix, const char *what,
+                     const char *title) {
     char heading[256], subtitle[512], d_a[24], d_g[24], samples[24];
     fputs(prefix, d->name.stream);
     fputs("layer-", d->name.stream);
@@ -68,7 +67,7 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
     if (n_shown == 0)
         return FIM_OK;
     FIM_TRY(draft_open(&d));
-    put_names(&d, row, prefix, "errors", "errors of the approximations");
+    put_layer_names(&d, row, prefix, "errors", "errors of the approximations");
     FILE *data = d.data.stream, *script = d.script.stream;
 
     fputs("# method", data);
@@ -140,7 +139,7 @@ static fim_status spectra(const layer_row *row, const char *prefix, figure_list 
     if (block == NULL || block->values->size == 0 || !(gsl_vector_get(block->values, 0) > 0))
         return FIM_OK;
     FIM_TRY(draft_open(&d));
-    put_names(&d, row, prefix, "spectra", "spectra of F and of the approximations");
+    put_layer_names(&d, row, prefix, "spectra", "spectra of F and of the approximations");
     FILE *data = d.data.stream, *script = d.script.stream;
 
     size_t longest = block->values->size;
@@ -211,7 +210,7 @@ static fim_status density(const layer_row *row, const char *prefix, figure_list 
         leading->values->size == 0 || !(gsl_vector_get(leading->values, 0) > 0) || !(parameters >= 1))
         return FIM_OK;
     FIM_TRY(draft_open(&d));
-    put_names(&d, row, prefix, "density", "spectral density of F");
+    put_layer_names(&d, row, prefix, "density", "spectral density of F");
     FILE *data = d.data.stream, *script = d.script.stream;
 
     const double largest = gsl_vector_get(leading->values, 0), rounding = 1e-10 * largest;
@@ -272,7 +271,7 @@ static fim_status kronecker(const layer_row *row, const char *prefix, figure_lis
         left[i] = sqrt(left[i]) / norm;
 
     FIM_TRY(draft_open(&d));
-    put_names(&d, row, prefix, "kronecker", "Kronecker spectrum");
+    put_layer_names(&d, row, prefix, "kronecker", "Kronecker spectrum");
     FILE *data = d.data.stream, *script = d.script.stream;
     fputs("# i sigma_i sigma_i/sigma_1 error_of_the_best_i_terms\n", data);
     for (size_t i = 0; i < n; i = next_index(i, n)) {
@@ -319,6 +318,7 @@ fim_status figures_of_layer(const layer_row *row, const char *prefix, figure_lis
     FIM_TRY(spectra(row, prefix, list));
     FIM_TRY(density(row, prefix, list));
     FIM_TRY(kronecker(row, prefix, list));
+    FIM_TRY(figures_of_steps(row, prefix, list));
 out:
     return status;
 }

@@ -104,6 +104,13 @@ fim_status put_page_layer(FILE *stream, const fim_record *layer) {
     fputs("</p>\n", stream);
     put_page_grid(stream, &g, (const char *const[]){"* smallest error of its column", NULL});
     grid_clear(&g);
+    char legend[200];
+    status = steps_grid(layer, &g, legend);
+    if (status != FIM_OK)
+        return status;
+    if (g.n_rows > 0)
+        put_page_grid(stream, &g, (const char *const[]){legend, NULL});
+    grid_clear(&g);
     return FIM_OK;
 }
 

@@ -129,6 +129,9 @@ fim_status draft_open(draft *d);
 // The finished figure goes to the end of list.
 fim_status draft_close(draft *d, double width, double height, figure_list *list);
 void draft_discard(draft *d);
+// Name and titles of a layer's figure: "layer-<name>-<what>" behind the prefix; the layer's and the
+// checkpoint's names on the figure.
+void put_layer_names(draft *d, const layer_row *row, const char *prefix, const char *what, const char *title);
 // Script: the figure's heading, its title above a smaller line, both as plain texts.
 void put_heading(FILE *script, const char *title, const char *subtitle);
 // Script: " lw ... lc ... dt ... pt ..." of the i-th of several lines: Okabe and Ito's colours, which
@@ -238,6 +241,17 @@ extern const char *const decomposition_legend[];
 // The same as a figure.
 fim_status figure_of_decomposition(const layer_row *rows, size_t count, const char *prefix,
                                    figure_list *list);
+
+// ---- steps.c: the steps of the methods along a sweep of dampings ----
+
+// The curves of a method, up to a NULL.
+extern const char *const step_names[];
+bool is_step_name(const char *name);
+// Methods × three of the dampings, the outermost and the middle one, which legend (200 bytes) names; no rows
+// when the layer has no such curves.
+fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]);
+// Their figures, one a metric.
+fim_status figures_of_steps(const layer_row *row, const char *prefix, figure_list *list);
 
 // ---- page.c: the pieces of index.html ----
 

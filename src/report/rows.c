@@ -51,7 +51,7 @@ out:
 
 // What is told in another way than by a column.
 static bool is_column(const char *name) {
-    return strcmp(name, "converged") != 0 && strcmp(name, "eigenvalues") != 0;
+    return strcmp(name, "converged") != 0 && strcmp(name, "eigenvalues") != 0 && !is_step_name(name);
 }
 
 // Shown behind its mean.

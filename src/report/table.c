@@ -165,6 +165,21 @@ out:
     return status;
 }
 
+// The steps of the methods at three dampings.
+static fim_status put_steps(FILE *stream, const fim_record *layer) {
+    grid g;
+    char legend[200];
+    fim_status status = steps_grid(layer, &g, legend);
+    if (status != FIM_OK)
+        return status;
+    if (g.n_rows > 0) {
+        fprintf(stream, "\n%s\n\n", legend);
+        status = put_grid(stream, &g);
+    }
+    grid_clear(&g);
+    return status;
+}
+
 static fim_status put_layer(FILE *stream, const fim_record *layer) {
     grid g;
     fim_status status = grid_fill(layer, &g);
@@ -177,7 +192,7 @@ static fim_status put_layer(FILE *stream, const fim_record *layer) {
     putc('\n', stream);
     status = put_grid(stream, &g);
     grid_clear(&g);
-    return status;
+    return status == FIM_OK ? put_steps(stream, layer) : status;
 }
 
 // Behind the layers of a checkpoint.

@@ -83,7 +83,8 @@ static fim_status add_layer(const fim_study_options *options, const char *name, 
     fim_status status = fim_record_add_child(layers, name, &record);
     const size_t steps = study_steps(options);
     if (status == FIM_OK)
-        status = study_layer(options, f, fisher, monitor, index * steps, count * steps, record);
+        status = study_layer(options, f, fisher, inputs != NULL ? inputs->gradient : NULL, monitor,
+                             index * steps, count * steps, record);
     return status == FIM_OK ? study_sampling(options, f, inputs, layer, monitor, record) : status;
 }
 
@@ -142,6 +143,7 @@ static fim_status study_once(const fim_study_options *options, const char *file,
     supply s = {0};
     fim_fisher *f = NULL;
     fim_record *records = NULL;
+    gsl_matrix **gradients = NULL;
     study_solves solves = {0};
     fim_study_options allotted = *options;
     char kind[32];
@@ -150,6 +152,9 @@ static fim_status study_once(const fim_study_options *options, const char *file,
     FIM_TRY(fim_study_layers(options->layers, net->n_layers, &layers, &count));
     s = (supply){.options = options, .net = net, .data = &subset, .layers = layers, .count = count};
     FIM_TRY(supply_init(&s, monitor));
+    if (options->n_damping > 0 &&
+        fim_likelihood_check(net->likelihood, &subset, fim_net_outputs(net)) == FIM_OK) // else without labels
+        FIM_TRY(study_gradients(net, &subset, &gradients));
     FIM_TRY(study_solves_init(&solves, options, count));
     for (size_t i = 0; i < count; i++)
         study_solves_add(&solves,
@@ -162,7 +167,8 @@ static fim_status study_once(const fim_study_options *options, const char *file,
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(supply_block(&s, i, monitor, &f));
         allotted.budget = study_budget_left(options->budget, s.samples, count);
-        const study_inputs inputs = {net, &subset, allotted.budget};
+        const study_inputs inputs = {net, &subset, allotted.budget,
+                                     gradients != NULL ? gradients[layers[i]] : NULL};
         FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor,
                           repeat * count + i, repeats * count, &inputs, layers[i], records));
         fim_fisher_free(f);
@@ -174,6 +180,7 @@ out:
     fim_fisher_free(f);
     supply_clear(&s);
     free(layers);
+    study_gradients_clear(gradients, net->n_layers);
     study_solves_clear(&solves);
     fim_data_clear(&subset);
     return status;
@@ -191,6 +198,7 @@ fim_status fim_study_network(const fim_study_options *options, const char *file,
     if (repeats > 1)
         FIM_TRY(study_repeat_begin(means));
     once.factors = false;
+    once.n_damping = 0;
     for (size_t k = 1; k < repeats; k++) {
         once.seed = options->seed + k;
         once.fisher.seed = options->fisher.seed + k;

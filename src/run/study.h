@@ -29,6 +29,19 @@ void study_solves_allot(study_solves *s, fim_study_options *options);
 fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
                                fim_record *record);
 
+// ---- Steps along a sweep of dampings (study_damping.c) ----
+
+// The mean gradient of every layer at the data, as parameter matrices (d_a, d_g). *out is malloc'ed.
+fim_status study_gradients(const fim_net *net, const fim_data *data, gsl_matrix ***out);
+void study_gradients_clear(gsl_matrix **gradients, size_t n_layers);
+// The exact steps of a layer and its curve "step_damping"; *out stays NULL where none are asked for, or where
+// the record says why there are none. gradient may be NULL. `trace` is tr F.
+fim_status study_steps_begin(const fim_study_options *options, const fim_fisher *f,
+                             const gsl_matrix *gradient, double trace, fim_record *record, fim_steps **out);
+// The curves of a method; nothing for NULL steps.
+fim_status study_steps_measure(const fim_study_options *options, const fim_steps *steps, const fim_op *op,
+                               fim_record *record);
+
 // ---- What the samples leave in doubt (study_sampling.c) ----
 
 // Where the exact Fisher of a layer can be had: the network, the rows that were taken, and the bytes its
@@ -37,6 +50,7 @@ typedef struct study_inputs {
     const fim_net *net;
     const fim_data *data;
     size_t budget;
+    const gsl_matrix *gradient; // of the layer, or NULL
 } study_inputs;
 
 // The values sampling_error and half_error of a layer, when asked for; `record` holds the layer's text
@@ -61,8 +75,9 @@ fim_status study_repeat_finish(fim_record *layers, size_t repeats);
 fim_status study_set_or_why(fim_record *record, const char *name, fim_status status, double value,
                             const char *route);
 // Builds and measures every method on the block f; fills `record`, which has the layer's name. `fisher` names
-// its kind; the progress goes from `done` on, of `total` steps.
+// its kind, `gradient` may be NULL; the progress goes from `done` on, of `total` steps.
 fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,
-                       const fim_monitor *monitor, size_t done, size_t total, fim_record *record);
+                       const gsl_matrix *gradient, const fim_monitor *monitor, size_t done, size_t total,
+                       fim_record *record);
 
 #endif

@@ -215,7 +215,8 @@ out:
 }
 
 static fim_status study_method(const fim_study_options *options, const fim_method *method,
-                               const fim_fisher *f, fim_reference *reference, fim_record *record) {
+                               const fim_fisher *f, fim_reference *reference, const fim_steps *steps,
+                               fim_record *record) {
     fim_op *op = NULL;
     fim_approx_info info = {0};
     double seconds = 0;
@@ -229,6 +230,7 @@ static fim_status study_method(const fim_study_options *options, const fim_metho
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
     FIM_TRY(measure(options, reference, op, record));
+    FIM_TRY(study_steps_measure(options, steps, op, record));
     FIM_TRY(fim_record_set(record, "build_seconds", seconds, ""));
     if (info.iterative) {
         FIM_TRY(fim_record_set(record, "products", (double)info.products, "with R(F) and its transpose"));
@@ -244,24 +246,28 @@ out:
 }
 
 fim_status study_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,
-                       const fim_monitor *monitor, size_t done, size_t total, fim_record *record) {
+                       const gsl_matrix *gradient, const fim_monitor *monitor, size_t done, size_t total,
+                       fim_record *record) {
     fim_reference *reference = NULL;
+    fim_steps *steps = NULL;
     char what[128];
     fim_status status = FIM_OK;
     snprintf(what, sizeof what, "layer %.60s: the block and its spectra", record->name);
     FIM_TRY(fim_monitor_progress(monitor, what, (double)done, (double)total));
     FIM_TRY(fim_reference_new(f, &options->spectra, options->budget, options->seed, &reference));
     FIM_TRY(put_block(options, f, fisher, reference, record));
+    FIM_TRY(study_steps_begin(options, f, gradient, fim_reference_trace(reference), record, &steps));
     done += 2;
     for (size_t i = 0; i < options->n_methods; i++) {
         snprintf(what, sizeof what, "layer %.60s: %s", record->name, options->methods[i].name);
         FIM_TRY(fim_monitor_progress(monitor, what, (double)(done + i), (double)total));
         fim_record *method = NULL;
         FIM_TRY(fim_record_add_child(record, options->methods[i].name, &method));
-        FIM_TRY(study_method(options, &options->methods[i], f, reference, method));
+        FIM_TRY(study_method(options, &options->methods[i], f, reference, steps, method));
     }
     FIM_TRY(study_decomposition(options, f, fim_reference_norm(reference), record));
 out:
+    fim_steps_free(steps);
     fim_reference_free(reference);
     return fim_context(status, "layer %s", record->name);
 }

@@ -61,10 +61,15 @@ static bool plain_steps(const block *b, const gsl_matrix *approximation, const g
     want[FIM_STEP_COSINE] = plain_dot(y, exact) / (plain_norm(y) * plain_norm(exact));
     want[FIM_STEP_LENGTH] = plain_norm(y) / plain_norm(exact);
     want[FIM_STEP_DECREASE] = model / best;
-    double least = INFINITY; // the best multiple, by trying
-    for (double t = -20; t < 20; t += 1e-5)
-        least = fmin(least, 0.5 * t * t * curvature - t * along);
-    want[FIM_STEP_SCALED] = least / best;
+    double low = -1e3, high = 1e3; // the best multiple, by cutting the interval of a convex function
+    for (size_t k = 0; k < 200; k++) {
+        const double left = (2 * low + high) / 3, right = (low + 2 * high) / 3;
+        if (0.5 * left * left * curvature - left * along < 0.5 * right * right * curvature - right * along)
+            high = right;
+        else
+            low = left;
+    }
+    want[FIM_STEP_SCALED] = (0.5 * low * low * curvature - low * along) / best;
     double ignored;
     const gsl_matrix *m = solved(g, f, &ignored);
     want[FIM_STEP_STEIN] = plain_trace(m) - (det_f - det_g) - (double)f->size1;
