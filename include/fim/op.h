@@ -30,6 +30,12 @@ typedef struct fim_form {
 fim_status fim_op_new_kronecker(size_t terms, gsl_matrix *const *a, gsl_matrix *const *g, fim_op **out);
 // (U_a ⊗ U_g) diag(Λ) (U_a ⊗ U_g)ᵀ with orthogonal bases, NULL for the identity; Λ (d_a, d_g).
 fim_status fim_op_new_basis(gsl_matrix *u_a, gsl_matrix *u_g, gsl_matrix *lambda, fim_op **out);
+// A Kronecker product does not tell how its size is split between its factors, but what damping adds to each
+// factor (`factor`, `each` and `paper` below) depends on it. Scales all terms A_k by one number and G_k by
+// its inverse so that the first A has the trace `trace_a` > 0, as mean a aᵀ has it in KFAC: then one λ means
+// the same for every method. The operator stays what it is; nothing happens to a basis, or to a first A of no
+// positive trace.
+void fim_op_split(fim_op *op, double trace_a);
 void fim_op_free(fim_op *op);
 
 // ---- What every operator can do ----

@@ -89,6 +89,15 @@ static double kronecker_trace(const fim_op *op) {
     return sum;
 }
 
+static void kronecker_split(fim_op *op, double trace_a) {
+    kronecker *self = (kronecker *)op;
+    const double now = trace(self->a[0]);
+    for (size_t k = 0; now > 0 && trace_a > 0 && k < self->terms; k++) {
+        gsl_matrix_scale(self->a[k], trace_a / now);
+        gsl_matrix_scale(self->g[k], now / trace_a);
+    }
+}
+
 static fim_status kronecker_rearranged(const fim_op *op, bool transposed, const gsl_matrix *x,
                                        gsl_matrix *y) {
     const kronecker *self = (const kronecker *)op;
@@ -287,6 +296,7 @@ static const fim_op_class kronecker_class = {
     .dense = kronecker_dense,
     .norm2 = kronecker_norm2,
     .trace = kronecker_trace,
+    .split = kronecker_split,
     .rearranged = kronecker_rearranged,
     .diagonal = kronecker_diagonal,
     .inner = kronecker_inner,

@@ -8,6 +8,11 @@ void fim_op_free(fim_op *op) {
         op->class->free(op);
 }
 
+void fim_op_split(fim_op *op, double trace_a) {
+    if (op->class->split != NULL)
+        op->class->split(op, trace_a);
+}
+
 size_t fim_op_d_a(const fim_op *op) {
     return op->d_a;
 }

@@ -12,6 +12,7 @@ typedef struct fim_op_class {
     fim_status (*dense)(const fim_op *op, gsl_matrix *dense);
     fim_status (*norm2)(const fim_op *op, double *out);
     double (*trace)(const fim_op *op);
+    void (*split)(fim_op *op, double trace_a); // NULL: there is nothing to split
     fim_status (*rearranged)(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y);
     fim_status (*diagonal)(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
                            gsl_matrix *lambda);

@@ -107,6 +107,8 @@ static fim_status average_layer(const natural *n, size_t iteration, const fim_sa
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
     status = FIM_OK;
+    gsl_vector_const_view diagonal = gsl_matrix_const_diagonal(made.a);
+    fim_op_split(made.op, gsl_vector_sum(&diagonal.vector)); // one damping for all methods
     report->products += info.products;
     report->residual = fmax(report->residual, info.residual);
     average_clear(k);

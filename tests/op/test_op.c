@@ -90,6 +90,12 @@ static fim_status dense_diagonal(const void *context, const gsl_matrix *u_a, con
     return FIM_OK;
 }
 
+static fim_status first_trace(void *context, const char *name, const gsl_matrix *m) {
+    if (strcmp(name, "a_0") == 0)
+        *(double *)context = plain_trace(m);
+    return FIM_OK;
+}
+
 Test(op, is_its_dense_matrix) {
     for (size_t k = 0; k < MAKERS; k++) {
         gsl_matrix *want, *got = test_random_matrix(D, D, 40);
@@ -130,6 +136,25 @@ Test(op, applies_to_views_with_padding) {
         TEST_OK(fim_op_apply(op, &x.matrix, &y.matrix));
         cr_assert(epsilon_eq(dbl, test_max_difference(plain_column(&y.matrix), want), 0, 1e-13), "%s",
                   makers[k].name);
+        fim_op_free(op);
+    }
+}
+
+Test(op, split_moves_size_between_factors_and_changes_nothing_else) {
+    for (size_t k = 0; k < MAKERS; k++) {
+        gsl_matrix *want, *got = gsl_matrix_alloc(D, D);
+        fim_op *op = make(&makers[k], &want);
+        const gsl_matrix *first =
+            plain_random_symmetric(D_A, 10); // of every sum; dead coordinates leave its sign open
+        fim_op_split(op, 7.5);
+        TEST_OK(fim_op_dense(op, got));
+        cr_assert(epsilon_eq(dbl, test_max_difference(got, want), 0, 1e-13), "%s", makers[k].name);
+        if (makers[k].terms > 0 && !makers[k].dead) {
+            double trace = 0;
+            TEST_OK(fim_op_visit(op, first_trace, &trace));
+            const double before = plain_trace(first);
+            cr_assert(epsilon_eq(dbl, trace, before > 0 ? 7.5 : before, 1e-13), "%s", makers[k].name);
+        }
         fim_op_free(op);
     }
 }

@@ -64,7 +64,13 @@ static gsl_matrix *damped_dense(const char *optimizer, fim_samples *s, const fim
     TEST_OK(fim_op_visit(op, take_first, &first));
     if (first.a == NULL || damping->form == FIM_DAMPING_EXACT) {
         dense = shifted(dense, damping->damping);
-    } else { // the damped first term, and what the second adds to it
+    } else { // the damped first term, split as KFAC's is, and what the second adds to it
+        double inputs = 0;
+        for (size_t n = 0; n < s->n; n++)
+            inputs += plain_trace(plain_outer(s, n)) / (double)s->n;
+        const double split = inputs / plain_trace(first.a);
+        gsl_matrix_scale(first.a, split);
+        gsl_matrix_scale(first.g, 1 / split);
         const gsl_matrix *rest = plain_sum(dense, -1, plain_kronecker(first.a, first.g));
         const double add = damping->form == FIM_DAMPING_EACH ? damping->damping : sqrt(damping->damping);
         dense = plain_sum(plain_kronecker(shifted(first.a, add), shifted(first.g, add)), 1, rest);
