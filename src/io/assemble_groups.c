@@ -60,6 +60,11 @@ static fim_status collect(assembly *a) {
             return not_understood(a, t, "has a name that tells no layer and part, as fc1.weight does");
         a->n++;
     }
+    if (tensors->taken[0] != '\0')
+        FIM_TRY(fim_checkpoint_note(&a->chain.made, "the tensors are those under '%s'", tensors->taken));
+    if (tensors->others > 0)
+        FIM_TRY(fim_checkpoint_note(&a->chain.made, "left aside: %zu entr%s that are no tensors",
+                                    tensors->others, tensors->others == 1 ? "y" : "ies"));
     if (n_ignored > 0)
         FIM_TRY(fim_checkpoint_note(&a->chain.made, "left aside as described: %zu tensor%s, the first '%s'",
                                     n_ignored, n_ignored == 1 ? "" : "s", ignored));

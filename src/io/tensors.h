@@ -20,7 +20,9 @@ typedef struct fim_tensors {
     bool ordered;     // in the order in which the network was built; else the order says nothing
     size_t n, capacity;
     fim_tensor *items;
-    char *arch; // the description of the network that the file carries, as JSON, or NULL
+    size_t others;  // things that were passed over since they are no tensors
+    char taken[64]; // the part of the file that was taken for the network's, or ""
+    char *arch;     // the description of the network that the file carries, as JSON, or NULL
 } fim_tensors;
 
 void fim_tensors_clear(fim_tensors *tensors);
