@@ -1,21 +1,16 @@
 // NumPy's .npy, versions 1 to 3: the magic "\x93NUMPY", the version, the length of the header, the header (a
-// Python dictionary of descr, fortran_order and shape), the numbers. Integers, floating point numbers of 4
+// Python dictionary of descr, fortran_order and shape), the numbers. Integers, floating point numbers of 2, 4
 // and 8 bytes and booleans of either byte order are read, in C and in Fortran order.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "npy.h"
+#include "tensors.h"
 
 enum { HEADER_LIMIT = 1 << 16, CHUNK = 1 << 16 };
 
-typedef struct header {
-    char kind;    // 'f', 'i', 'u' or 'b'
-    size_t size;  // bytes of a number
-    bool swap;    // big-endian
-    bool fortran; // the first index is the fastest
-    size_t rank, dim[FIM_ARRAY_RANK], count;
-} header;
+typedef fim_npy_header header;
 
 bool fim_data_npy_sniff(const unsigned char head[static 8]) {
     return memcmp(head, "\x93NUMPY", 6) == 0;
@@ -94,12 +89,14 @@ static bool parse_descr(const char *text, header *h) {
     size_t s = h->size;
     switch (h->kind) {
     case 'f':
-        return whole && (s == 4 || s == 8);
+        return whole && (s == 2 || s == 4 || s == 8);
     case 'i':
     case 'u':
         return whole && (s == 1 || s == 2 || s == 4 || s == 8);
     case 'b':
         return whole && s == 1;
+    case 'O': // Python's objects, in a pickle
+        return text[2] == '\0';
     default:
         return false;
     }
@@ -118,8 +115,9 @@ static fim_status parse_header(const char *name, const char *text, header *out) 
             if (!quoted(&at, descr))
                 return FIM_FAIL(FIM_ERR_FORMAT, "%s: is a structured array, expected plain numbers", name);
             if (!parse_descr(descr, &h))
-                return FIM_FAIL(FIM_ERR_FORMAT, "%s: is of type '%s'; known: f4, f8, i1 to i8, u1 to u8, b1",
-                                name, descr);
+                return FIM_FAIL(FIM_ERR_FORMAT,
+                                "%s: is of type '%s'; known: f2, f4, f8, i1 to i8, u1 to u8, b1", name,
+                                descr);
         } else if (good && strcmp(key, "fortran_order") == 0 && !has_order) {
             has_order = true;
             h.fortran = word(&at, "True");
@@ -140,7 +138,7 @@ static fim_status parse_header(const char *name, const char *text, header *out) 
     return FIM_OK;
 }
 
-static fim_status read_header(fim_stream *stream, header *out) {
+fim_status fim_npy_header_read(fim_stream *stream, fim_npy_header *out) {
     unsigned char head[12];
     char *text = NULL;
     fim_status status = FIM_OK;
@@ -184,7 +182,11 @@ static double number(const header *h, const unsigned char *bytes) {
             swapped[i] = bytes[h->size - 1 - i];
         bytes = swapped;
     }
+    double half;
     switch (h->kind << 4 | (int)h->size) {
+    case 'f' << 4 | 2:
+        fim_numbers_decode(FIM_F16, false, bytes, 1, &half);
+        return half;
     case 'f' << 4 | 4:
         return AS(float, bytes);
     case 'f' << 4 | 8:
@@ -235,31 +237,41 @@ static void odometer_next(odometer *o) {
     }
 }
 
+fim_status fim_npy_values(fim_stream *stream, const fim_npy_header *h, double *out) {
+    unsigned char bytes[CHUNK];
+    odometer o = odometer_new(h);
+    for (size_t done = 0, n; done < h->count; done += n) {
+        n = h->count - done < CHUNK / h->size ? h->count - done : CHUNK / h->size;
+        fim_status status = fim_stream_read(stream, bytes, n * h->size);
+        if (status != FIM_OK)
+            return status;
+        for (size_t k = 0; k < n; k++, odometer_next(&o))
+            out[o.place] = number(h, bytes + k * h->size);
+    }
+    return fim_stream_end(stream);
+}
+
 fim_status fim_npy_read(fim_stream *stream, size_t *budget, fim_array *out) {
     header h;
     fim_array array = {0};
-    unsigned char bytes[CHUNK];
     fim_status status = FIM_OK;
-    FIM_TRY(read_header(stream, &h));
+    FIM_TRY(fim_npy_header_read(stream, &h));
+    if (h.kind == 'O') {
+        status =
+            FIM_FAIL(FIM_ERR_FORMAT, "%s: holds objects of Python, expected plain numbers", stream->name);
+        goto out;
+    }
     FIM_TRY(fim_stream_claim(stream, fim_size_mul(h.count, h.size)));
     FIM_TRY(fim_array_new(stream->name, h.rank, h.dim, budget, &array));
     array.integer = h.kind != 'f';
-    odometer o = odometer_new(&h);
-    for (size_t done = 0, n; done < h.count; done += n) {
-        n = h.count - done < CHUNK / h.size ? h.count - done : CHUNK / h.size;
-        FIM_TRY(fim_stream_read(stream, bytes, n * h.size));
-        for (size_t k = 0; k < n; k++, odometer_next(&o)) {
-            double value = number(&h, bytes + k * h.size);
-            if (!isfinite(value)) {
-                size_t d = array.values->size2;
-                status = FIM_FAIL(FIM_ERR_VALUE, "%s: sample %zu, entry %zu is %g, not a finite number",
-                                  stream->name, o.place / d, o.place % d, value);
-                goto out;
-            }
-            array.values->data[o.place] = value;
+    FIM_TRY(fim_npy_values(stream, &h, array.values->data));
+    const size_t d = array.values->size2;
+    for (size_t k = 0; k < h.count; k++)
+        if (!isfinite(array.values->data[k])) {
+            status = FIM_FAIL(FIM_ERR_VALUE, "%s: sample %zu, entry %zu is %g, not a finite number",
+                              stream->name, k / d, k % d, array.values->data[k]);
+            goto out;
         }
-    }
-    FIM_TRY(fim_stream_end(stream));
     *out = array;
     array = (fim_array){0};
 out:

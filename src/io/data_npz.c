@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive.h"
 #include "npy.h"
 
 bool fim_data_npz_sniff(const unsigned char head[static 8]) {
@@ -10,18 +11,17 @@ bool fim_data_npz_sniff(const unsigned char head[static 8]) {
 }
 
 // *out stays without values when there is no such member.
-static fim_status read_member(const char *path, zip_t *archive, const char *member, size_t *budget,
+static fim_status read_member(const fim_archive *archive, const char *member, size_t *budget,
                               fim_array *out) {
-    zip_int64_t index = zip_name_locate(archive, member, 0);
-    if (index < 0)
+    size_t index = fim_archive_find(archive, member), size = strlen(archive->path) + strlen(member) + 3;
+    if (index == archive->n)
         return FIM_OK;
-    size_t size = strlen(path) + strlen(member) + 3;
     char *name = NULL;
     fim_stream stream = {0};
     fim_status status = FIM_OK;
     FIM_TRY(fim_alloc(size, 1, "a name", &name));
-    snprintf(name, size, "%s: %s", path, member);
-    FIM_TRY(fim_stream_open_member(archive, (zip_uint64_t)index, name, &stream));
+    snprintf(name, size, "%s: %s", archive->path, member);
+    FIM_TRY(fim_stream_open_member(archive->zip, index, name, &stream));
     FIM_TRY(fim_npy_read(&stream, budget, out));
 out:
     fim_stream_close(&stream);
@@ -31,29 +31,21 @@ out:
 
 fim_status fim_data_npz_read(const char *path, size_t budget, fim_array *x, fim_array *y) {
     fim_array found_x = {0}, found_y = {0};
-    int code = 0;
-    zip_t *archive = zip_open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
+    fim_archive archive = {0};
     fim_status status = FIM_OK;
-    if (archive == NULL) {
-        zip_error_t error;
-        zip_error_init_with_code(&error, code);
-        status =
-            FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged .npz archive: %s", path, zip_error_strerror(&error));
-        zip_error_fini(&error);
-        return status;
-    }
-    FIM_TRY(read_member(path, archive, "x.npy", &budget, &found_x));
+    FIM_TRY(fim_archive_open(path, &archive));
+    FIM_TRY(read_member(&archive, "x.npy", &budget, &found_x));
     if (found_x.values == NULL) {
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: has no array x", path);
         goto out;
     }
-    FIM_TRY(read_member(path, archive, "y.npy", &budget, &found_y));
+    FIM_TRY(read_member(&archive, "y.npy", &budget, &found_y));
     *x = found_x;
     *y = found_y;
     found_x = found_y = (fim_array){0};
 out:
     fim_array_clear(&found_x);
     fim_array_clear(&found_y);
-    zip_discard(archive);
+    fim_archive_close(&archive);
     return status;
 }
