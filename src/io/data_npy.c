@@ -257,8 +257,8 @@ fim_status fim_npy_read(fim_stream *stream, size_t *budget, fim_array *out) {
     fim_status status = FIM_OK;
     FIM_TRY(fim_npy_header_read(stream, &h));
     if (h.kind == 'O') {
-        status =
-            FIM_FAIL(FIM_ERR_FORMAT, "%s: holds objects of Python, expected plain numbers", stream->name);
+        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is of type '|O' (Python's objects), expected plain numbers",
+                          stream->name);
         goto out;
     }
     FIM_TRY(fim_stream_claim(stream, fim_size_mul(h.count, h.size)));
