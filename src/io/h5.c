@@ -142,6 +142,24 @@ fim_status fim_h5_open(const char *path, size_t budget, fim_h5 *out) {
     return status;
 }
 
+// By HDF5's driver for files in memory, which takes a copy.
+fim_status fim_h5_open_image(const char *path, unsigned char *bytes, size_t n, size_t budget, fim_h5 *out) {
+    fim_status status = fim_budget_check(budget, n, "the HDF5 file inside", "raise --memory");
+    if (status != FIM_OK)
+        return fim_context(status, "%s", path);
+    hid_t list = access_list();
+    char reason[160];
+    hid_t id = H5Pset_fapl_core(list, 1 << 16, false) >= 0 && H5Pset_file_image(list, bytes, n) >= 0
+                   ? H5Fopen("image", H5F_ACC_RDONLY, list)
+                   : -1;
+    if (id < 0)
+        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: holds a damaged HDF5 file: %s", path, fim_h5_reason(reason));
+    H5Pclose(list);
+    if (status == FIM_OK)
+        *out = (fim_h5){.id = id, .path = path, .size = n, .left = budget - n};
+    return status;
+}
+
 fim_status fim_h5_open_format(const char *path, const char *format, size_t budget, fim_h5 *out) {
     fim_h5 file = {.id = -1};
     char *found = NULL;

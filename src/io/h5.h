@@ -48,6 +48,8 @@ typedef struct fim_h5_set {
 fim_status fim_h5_sniff(const char *path, bool *out);
 // Opens for reading; `path` must outlive it. FIM_ERR_FORMAT when it is no HDF5 file or is damaged.
 fim_status fim_h5_open(const char *path, size_t budget, fim_h5 *out);
+// Opens the n bytes of an HDF5 file that `path` holds inside; the bytes must outlive it.
+fim_status fim_h5_open_image(const char *path, unsigned char *bytes, size_t n, size_t budget, fim_h5 *out);
 // Opens a file of ours: its root attribute `format` must be this one, `version` 1.
 fim_status fim_h5_open_format(const char *path, const char *format, size_t budget, fim_h5 *out);
 // A new file in place of `temporary`; `path` is the name in messages.
