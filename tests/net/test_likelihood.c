@@ -276,3 +276,26 @@ Test(likelihood, what_cannot_be_judged_is_refused) {
     TEST_FAILS(fim_likelihood_check(FIM_GAUSSIAN, &data, C), FIM_ERR_VALUE, "target (6, 1) is nan");
     TEST_FAILS(fim_likelihood_check(FIM_BERNOULLI, &data, C), FIM_ERR_VALUE, "target (6, 1) is nan");
 }
+
+// The best constant guess for every target is the target itself: its loss, by the loss function.
+Test(likelihood, floor_is_the_loss_of_the_targets_own_logits) {
+    enum { ROWS = 6, OUTPUTS = 4 };
+    fim_data fractions = {.x = test_random_matrix(ROWS, OUTPUTS, 70)};
+    gsl_matrix *z = gsl_matrix_alloc(ROWS, OUTPUTS);
+    double loss[ROWS], mean = 0;
+    for (size_t k = 0; k < ROWS * OUTPUTS; k++) {
+        const double p = fabs(fractions.x->data[k]);
+        fractions.x->data[k] = p;
+        z->data[k] = log(p / (1 - p));
+    }
+    fim_likelihood_loss(FIM_BERNOULLI, z, &fractions, 0, loss);
+    for (size_t r = 0; r < ROWS; r++)
+        mean += loss[r] / ROWS;
+    cr_assert(epsilon_eq(dbl, fim_likelihood_floor(FIM_BERNOULLI, &fractions), mean, 1e-14));
+    cr_assert(eq(dbl, fim_likelihood_floor(FIM_GAUSSIAN, &fractions), 0));
+    gsl_matrix_set_zero(fractions.x);
+    gsl_matrix_set(fractions.x, 0, 1, 1);
+    cr_assert(eq(dbl, fim_likelihood_floor(FIM_BERNOULLI, &fractions), 0));
+    gsl_matrix_free(z);
+    fim_data_clear(&fractions);
+}

@@ -61,6 +61,24 @@ Test(network, xavier_fills_the_stated_range_evenly) {
     }
 }
 
+Test(network, torch_fills_its_range_with_the_biases_too) {
+    TEST_OK(fim_net_torch(&net, 3));
+    for (size_t l = 0; l < 3; l++) {
+        const gsl_matrix *w = net.layers[l].w;
+        const double bound = 1 / sqrt((double)fim_layer_inputs(&net.layers[l]));
+        double largest = 0, largest_bias = 0, sum = 0, count = (double)(w->size1 * w->size2);
+        for (size_t j = 0; j < w->size1; j++)
+            for (size_t i = 0; i < w->size2; i++) {
+                const double entry = gsl_matrix_get(w, j, i) / bound;
+                largest = fmax(largest, fabs(entry));
+                largest_bias = i + 1 == w->size2 ? fmax(largest_bias, fabs(entry)) : largest_bias;
+                sum += entry;
+            }
+        cr_assert(largest <= 1 && largest > 0.8 && largest_bias > 0);
+        cr_assert(fabs(sum / count) < 5 * sqrt(1 / (3 * count)), "layer %zu", l);
+    }
+}
+
 Test(network, a_seed_gives_one_network_and_a_copy_is_its_own) {
     fim_net copy = {0};
     TEST_OK(fim_net_xavier(&net, 0, 3));
