@@ -134,6 +134,11 @@ fim_status fim_checkpoint_read(const char *path, size_t budget, fim_net *out);
 fim_status fim_checkpoint_write(const fim_net *net, const fim_record *extra, const char *path,
                                 bool overwrite);
 
+// The network as a file of another program, "safetensors" or "npz": float64, layer l as <l>.weight (outputs,
+// inputs) and <l>.bias, with the description that fim_checkpoint_load needs. FIM_ERR_UNKNOWN for other
+// formats.
+fim_status fim_checkpoint_export(const fim_net *net, const char *format, const char *path, bool overwrite);
+
 // ---- Data sets ----
 
 // spec: "curves:N[:SEED]", or a file: HDF5 (/x, /y), IDX plain or gzip (pixels scaled to [0, 1]), .npy, .npz
