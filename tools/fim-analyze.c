@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fim/linalg.h"
 #include "fim/report.h"
 #include "network.h"
 #include "source.h"
@@ -16,7 +17,8 @@ enum {
     OPTION_SPECTRA,
     OPTION_SAMPLING,
     OPTION_REPEAT,
-    OPTION_DAMPING
+    OPTION_DAMPING,
+    OPTION_PLAN
 };
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
@@ -53,6 +55,11 @@ static const struct argp_option options[] = {
      "mean "
      "eigenvalue tr F / D of the layer",
      2},
+    {"plan", OPTION_PLAN, NULL, 0,
+     "Measure nothing but the machine, and print per layer and quantity the route, flops, bytes and "
+     "estimated "
+     "seconds",
+     2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
     {"format", OPTION_FORMAT, "F", 0, "Of the result on stdout: table, json or csv (default: table)", 3},
@@ -74,7 +81,7 @@ typedef struct settings {
     fim_source source;
     fim_checkpoint_options network;
     const char *methods, *metrics, *format, *output;
-    bool factors, sampling_error;
+    bool factors, sampling_error, plan;
     size_t repeats;
     double tolerance;
     double damping[MOST_DAMPINGS];
@@ -112,6 +119,8 @@ static fim_status check_complete(const settings *s) {
         return FIM_FAIL(FIM_ERR_ARGUMENT, "a checkpoint or a file of blocks is missing");
     if (strcmp(s->format, "table") != 0 && strcmp(s->format, "json") != 0 && strcmp(s->format, "csv") != 0)
         return FIM_FAIL(FIM_ERR_ARGUMENT, "--format: '%s' is none of table, json, csv", s->format);
+    if (s->plan && s->output != NULL)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "--plan measures nothing that could be written with -o FILE");
     if (s->factors && s->output == NULL)
         return FIM_FAIL(FIM_ERR_ARGUMENT, "--factors keeps the factors in the report: name it with -o FILE");
     return FIM_OK;
@@ -171,6 +180,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case OPTION_SAMPLING:
         s->sampling_error = true;
         return 0;
+    case OPTION_PLAN:
+        s->plan = true;
+        return 0;
     case OPTION_REPEAT:
         return cli_check(fim_parse_size(argument, "--repeat", 1, 100000, &s->repeats));
     case OPTION_DAMPING:
@@ -193,6 +205,34 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     }
 }
 
+static fim_status print_plan(fim_cli *cli, const fim_study_options *study, const char *file,
+                             const fim_net *net, const fim_data *data) {
+    fim_plan_row *rows = NULL;
+    size_t count, size = 0;
+    double flop_rate, byte_rate, total = 0;
+    char *text = NULL, bytes[16];
+    FILE *stream = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_linalg_rates(&flop_rate, &byte_rate));
+    FIM_TRY(fim_study_plan(study, net, data->x->size1, flop_rate, byte_rate, &rows, &count));
+    stream = open_memstream(&text, &size);
+    FIM_TRY(stream != NULL ? FIM_OK : FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate the text of a plan"));
+    fprintf(stream, "%s: measured %.0f GF/s in matrix products, %.1f GB/s in copies; memory budget %s\n",
+            file, 1e-9 * flop_rate, 1e-9 * byte_rate, fim_format_bytes(study->budget, bytes));
+    fprintf(stream, "layer  %-36s %9s %8s %9s  route\n", "quantity", "flops", "bytes", "seconds");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(stream, "%5zu  %-36s %9.1e %8s %9.3f  %s\n", rows[i].layer, rows[i].quantity, rows[i].flops,
+                fim_format_bytes(rows[i].bytes, bytes), rows[i].seconds, rows[i].route);
+        total += rows[i].seconds;
+    }
+    fprintf(stream, "%-72s %.1f seconds, estimated\n", "in all", total);
+    status = fclose(stream) == 0 ? cli_print(cli, text) : FIM_FAIL(FIM_ERR_MEMORY, "cannot write a plan");
+out:
+    free(text);
+    free(rows);
+    return status;
+}
+
 // One file: a network at the data, which are read once, or a dump.
 static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_options *study, const char *file,
                           fim_data *data, fim_record *report) {
@@ -200,6 +240,9 @@ static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_optio
     fim_net net = {0};
     fim_status status = FIM_OK;
     FIM_TRY(fim_file_sniff(file, &kind));
+    if (kind == FIM_FILE_BLOCKS && s->plan)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "%s: a plan is made of a checkpoint and its data, not of blocks",
+                        file);
     if (kind == FIM_FILE_BLOCKS)
         return fim_study_blocks(study, file, &cli->monitor, report);
     if (kind != FIM_FILE_CHECKPOINT)
@@ -208,7 +251,10 @@ static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_optio
     FIM_TRY(network_read(cli, &s->network, file, &net));
     if (data->x == NULL)
         FIM_TRY(source_read(cli, &s->source, data));
-    FIM_TRY(fim_study_network(study, file, &net, data, &cli->monitor, report));
+    if (s->plan)
+        FIM_TRY(print_plan(cli, study, file, &net, data));
+    else
+        FIM_TRY(fim_study_network(study, file, &net, data, &cli->monitor, report));
 out:
     fim_net_clear(&net);
     return status;
@@ -259,6 +305,8 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     FIM_TRY(source_provenance(cli, &s->source, s->files, s->n_files, argc, argv, &report));
     for (size_t i = 0; i < s->n_files; i++)
         FIM_TRY(analyze(cli, s, &study, s->files[i], &data, &report));
+    if (s->plan)
+        goto out;
     if (s->output != NULL)
         FIM_TRY(fim_record_write(&report, "fim-report", s->output, cli->force));
     FIM_TRY(print_result(cli, s->format, &report));

@@ -66,7 +66,18 @@ fim_status fim_fisher_capture(const fim_net *net, const fim_data *data, const fi
                               const size_t *layers, size_t n_layers, size_t budget,
                               const fim_monitor *monitor, fim_samples *out);
 
-// Bytes that the samples of one layer at n rows take.
+// How the samples of one layer at n rows are kept, and what it takes to get there.
+typedef struct fim_capture_plan {
+    size_t columns; // of rows g_nc; 0 for the other forms
+    bool packed, diagonal, chain;
+    size_t bytes;       // of the samples
+    double flops;       // of the way from the logits, all rows
+    double chain_flops; // of a product with all G_n through the layers above
+} fim_capture_plan;
+
+fim_status fim_fisher_capture_plan(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
+                                   fim_capture_plan *out);
+// Its bytes alone.
 fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
                                     size_t *out);
 

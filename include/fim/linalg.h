@@ -22,6 +22,10 @@ size_t fim_linalg_threads(void);
 // kernels.
 const char *fim_linalg_describe(char *buffer, size_t size);
 
+// Measures in some tenths of a second: flops a second of a matrix product, and bytes a second of a copy (read
+// and written), with the threads in use.
+fim_status fim_linalg_rates(double *flops, double *bytes);
+
 // ---- Allocation with a status (zeroed; rows or columns may be 0) ----
 
 fim_status fim_matrix_new(size_t rows, size_t columns, const char *what, gsl_matrix **out);

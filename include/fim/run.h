@@ -77,6 +77,21 @@ typedef struct fim_study_options {
 // Analyzes the network at the data; adds the checkpoint's record to `report`. `file` names it there.
 fim_status fim_study_network(const fim_study_options *options, const char *file, const fim_net *net,
                              const fim_data *data, const fim_monitor *monitor, fim_record *report);
+// What a study would do: a row for every layer and quantity.
+typedef struct fim_plan_row {
+    size_t layer;
+    char quantity[48]; // "samples", "kfac: build", ...
+    char route[96];
+    double flops, traffic; // traffic: bytes moved where memory bounds the work, else 0
+    size_t bytes;          // alive meanwhile, beside the samples
+    double seconds;        // the larger of what flops and traffic take
+} fim_plan_row;
+
+// The plan of fim_study_network at `rows` rows of data, on a machine of so many flops and bytes a second.
+// Products of iterations are counted as usual (20 for a norm, 100 for the leading part of a spectrum). *out
+// is malloc'ed.
+fim_status fim_study_plan(const fim_study_options *options, const fim_net *net, size_t rows, double flop_rate,
+                          double byte_rate, fim_plan_row **out, size_t *count);
 // The same from a dump of fim-dump.
 fim_status fim_study_blocks(const fim_study_options *options, const char *path, const fim_monitor *monitor,
                             fim_record *report);

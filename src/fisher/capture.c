@@ -151,16 +151,38 @@ static size_t columns_of(const fim_net *net, const fim_fisher_spec *spec) {
                                           : 1;
 }
 
-fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
-                                    size_t *out) {
+fim_status fim_fisher_capture_plan(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
+                                   fim_capture_plan *out) {
     capture_step *steps = NULL;
     fim_status status = fim_alloc(net->n_layers, sizeof *steps, "a capture's plan", &steps);
     if (status != FIM_OK)
         return status;
     FIM_TRY(plan_capture(net, &layer, 1, columns_of(net, spec), spec->kind == FIM_FISHER_EXACT, steps));
-    *out = samples_bytes(net, layer, steps[layer].kept, form_of(net, spec, layer, steps[layer].kept), n);
+    const size_t kept = steps[layer].kept;
+    const output_form form = form_of(net, spec, layer, kept);
+    const double d_g = (double)fim_layer_d_g(&net->layers[layer]);
+    *out = (fim_capture_plan){.columns = form == OUTPUTS_ROWS ? kept : 0,
+                              .packed = form == OUTPUTS_PACKED,
+                              .diagonal = form == OUTPUTS_DIAGONAL,
+                              .chain = chained(net, spec, layer, form),
+                              .bytes = samples_bytes(net, layer, kept, form, n),
+                              .flops = (double)n * steps[layer].flops};
+    if (form == OUTPUTS_PACKED) // a symmetric product of the columns that arrive
+        out->flops += (double)n * (double)steps[layer].columns * d_g * d_g;
+    for (size_t l = layer + 1; l < net->n_layers; l++)
+        out->chain_flops += 4 * (double)n * (double)fim_layer_d_g(&net->layers[l]) *
+                            (double)fim_layer_inputs(&net->layers[l]);
 out:
     free(steps);
+    return status;
+}
+
+fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t n,
+                                    size_t *out) {
+    fim_capture_plan plan;
+    fim_status status = fim_fisher_capture_plan(net, spec, layer, n, &plan);
+    if (status == FIM_OK)
+        *out = plan.bytes;
     return status;
 }
 
@@ -200,7 +222,9 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
         const size_t numbers = (step->forward && d_g > step->columns ? d_g : step->columns) * widest;
         largest = step->needed && numbers > largest ? numbers : largest;
     }
-    c->chunk = CHUNK_BYTES / (largest * sizeof(double));
+    // Rows, tangents and buffers of a chunk are about six times its largest factor.
+    const size_t room = (budget - bytes) / 6 < CHUNK_BYTES ? (budget - bytes) / 6 : CHUNK_BYTES;
+    c->chunk = room / (largest * sizeof(double));
     c->chunk = c->chunk < 1 ? 1 : c->chunk > n ? n : c->chunk;
     FIM_TRY(fim_trace_init(&c->trace, c->net, c->chunk));
     FIM_TRY(fim_alloc(fim_size_mul(c->chunk, widest), sizeof *c->live, "live outputs", &c->live));

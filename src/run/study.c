@@ -7,13 +7,11 @@
 
 #include "study.h"
 
-enum { DEFAULT_SAMPLES = 512 };
-
 fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out) {
     const size_t n = data->x->size1;
     if (samples > n)
         return FIM_FAIL(FIM_ERR_ARGUMENT, "%zu samples were asked for, the data hold %zu", samples, n);
-    const size_t wanted = samples > 0 ? samples : n < DEFAULT_SAMPLES ? n : DEFAULT_SAMPLES;
+    const size_t wanted = samples > 0 ? samples : n < STUDY_SAMPLES ? n : STUDY_SAMPLES;
     size_t *all = NULL, *chosen = NULL;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     fim_status status = FIM_OK;

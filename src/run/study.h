@@ -4,6 +4,9 @@
 
 #include "fim/run.h"
 
+// Samples without --samples, or all when fewer.
+enum { STUDY_SAMPLES = 512 };
+
 // Steps of work in one layer, as progress counts them.
 size_t study_steps(const fim_study_options *options);
 
