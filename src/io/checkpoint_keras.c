@@ -39,27 +39,36 @@ static fim_status find_top(const fim_h5 *file, const char **out) {
     return FIM_OK;
 }
 
+// Whether the file's groups have names, as Keras' layers have: the native format has /layers, too, with
+// numbers.
+static fim_status has_names(const fim_h5 *file, bool *out) {
+    const char *top = NULL;
+    char **groups = NULL;
+    size_t n = 0;
+    fim_status status = find_top(file, &top);
+    if (status == FIM_OK && top != NULL)
+        status = fim_h5_list(file, top, &groups, &n);
+    *out = status == FIM_OK && n > 0 && strspn(groups[0], "0123456789") != strlen(groups[0]);
+    fim_h5_names_free(groups, n);
+    return status;
+}
+
 static fim_status sniff_h5(const char *path, bool *out) {
     fim_h5 file = {.id = -1};
     bool own = false, model = false, names = false;
-    const char *top = NULL;
     fim_status status = fim_h5_open(path, 0, &file);
-    if (status != FIM_OK) { // the native reader tells of damage
-        *out = false;
-        return FIM_OK;
-    }
-    if (fim_h5_has(&file, "/", "format", &own) == FIM_OK && !own &&
-        fim_h5_has(&file, "/", "model_config", &model) == FIM_OK &&
-        fim_h5_has(&file, "/", "layer_names", &names) == FIM_OK && !model && !names &&
-        find_top(&file, &top) == FIM_OK && top != NULL) {
-        char **groups = NULL; // the native format has /layers, too, with numbers for names
-        size_t n = 0;
-        if (fim_h5_list(&file, top, &groups, &n) == FIM_OK)
-            names = n > 0 && strspn(groups[0], "0123456789") != strlen(groups[0]);
-        fim_h5_names_free(groups, n);
-    }
-    *out = !own && (model || names);
+    if (status == FIM_OK)
+        status = fim_h5_has(&file, "/", "format", &own);
+    if (status == FIM_OK && !own)
+        status = fim_h5_has(&file, "/", "model_config", &model);
+    if (status == FIM_OK && !own && !model)
+        status = fim_h5_has(&file, "/", "layer_names", &names);
+    if (status == FIM_OK && !own && !model && !names)
+        status = has_names(&file, &names);
     fim_h5_close(&file);
+    if (status == FIM_ERR_MEMORY)
+        return status;
+    *out = status == FIM_OK && !own && (model || names); // the native reader tells of damage
     return FIM_OK;
 }
 
