@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fim/linalg.h"
 #include "fim/report.h"
@@ -74,6 +75,8 @@ static const char doc[] =
     "bias], F ~ A x G.\n\n"
     "Examples:\n"
     "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o report.h5\n"
+    "  fim-analyze run/ --data curves:20000 --layers 4 --fisher mc:1 -o course.h5   (all checkpoints of a "
+    "run)\n"
     "  fim-analyze net.h5 --data mnist.gz --fisher mc:1 --methods kfac,kpsvd:3\n"
     "  fim-analyze blocks.h5 --format json";
 
@@ -88,7 +91,7 @@ typedef struct settings {
     size_t n_damping;
     bool damping_relative;
     fim_spectra spectra;
-    char **files;
+    char **files, **listed; // listed: the array of `files`, when it is not argv's
     size_t n_files;
 } settings;
 
@@ -260,6 +263,36 @@ out:
     return status;
 }
 
+// Folders among the files are replaced by the checkpoints that they hold, in the order of training.
+static fim_status expand_folders(settings *s) {
+    char **all = NULL, **found = NULL;
+    size_t n = 0, count = 0;
+    fim_status status = FIM_OK;
+    for (size_t i = 0; i < s->n_files; i++) {
+        struct stat about;
+        const bool folder = stat(s->files[i], &about) == 0 && S_ISDIR(about.st_mode);
+        count = 1;
+        if (folder)
+            FIM_TRY(fim_study_trajectory(s->files[i], &found, &count));
+        char **more = realloc(all, (n + count) * sizeof *more);
+        if (more == NULL)
+            FIM_TRY(FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate the list of checkpoints"));
+        all = more;
+        for (size_t k = 0; k < count; k++)
+            all[n + k] = folder ? found[k] : s->files[i]; // kept to the end of the program
+        n += count;
+        free(found);
+        found = NULL;
+    }
+    s->files = s->listed = all;
+    s->n_files = n;
+    all = NULL;
+out:
+    free(all);
+    free(found);
+    return status;
+}
+
 static fim_status print_result(fim_cli *cli, const char *format, const fim_record *report) {
     char *text = NULL;
     fim_status status = strcmp(format, "json") == 0  ? fim_report_json(report, &text)
@@ -277,23 +310,24 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     fim_data data = {0};
     fim_record report;
     char *place = NULL;
-    fim_study_options study = {
-        .fisher = s->source.fisher,
-        .layers = s->source.layers,
-        .samples = s->source.samples,
-        .seed = cli->seed,
-        .budget = cli->memory,
-        .factors = s->factors,
-        .sampling_error = s->sampling_error,
-        .repeats = s->repeats,
-        .tolerance = s->tolerance,
-        .damping = s->damping,
-        .n_damping = s->n_damping,
-        .damping_relative = s->damping_relative,
-        .spectra = {.policy = s->spectra, .flops = SPECTRA_FLOPS / (double)s->n_files}};
+    fim_study_options study = {.fisher = s->source.fisher,
+                               .layers = s->source.layers,
+                               .samples = s->source.samples,
+                               .seed = cli->seed,
+                               .budget = cli->memory,
+                               .factors = s->factors,
+                               .sampling_error = s->sampling_error,
+                               .repeats = s->repeats,
+                               .tolerance = s->tolerance,
+                               .damping = s->damping,
+                               .n_damping = s->n_damping,
+                               .damping_relative = s->damping_relative,
+                               .spectra = {.policy = s->spectra}};
     study.fisher.seed = cli->seed;
     fim_record_init(&report, "report");
     fim_status status = FIM_OK;
+    FIM_TRY(expand_folders(s));
+    study.spectra.flops = SPECTRA_FLOPS / (double)s->n_files;
     FIM_TRY(fim_context(fim_method_parse_list(s->methods, &methods, &study.n_methods), "--methods"));
     FIM_TRY(fim_context(fim_metric_parse_list(s->metrics, &metrics, &study.n_metrics), "--metrics"));
     study.methods = methods;
@@ -313,6 +347,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
 out:
     free(methods);
     free(metrics);
+    free(s->listed);
     fim_data_clear(&data);
     fim_record_clear(&report);
     return status;

@@ -11,7 +11,7 @@
 // Its result is a record (the report), nested as its file is:
 //   root                     provenance texts
 //     checkpoints            children "0", "1", ... in the order of analysis
-//       <k>                  text "file"
+//       <k>                  text "file"; of a training run's checkpoint values "epoch", "iteration"
 //         layers             children by name, in the order of the network
 //           <name>           values d_a, d_g, parameters, samples, fisher_norm, fisher_trace, floor_1,
 //                            floor_2, ..., rank_1_percent; text "fisher"; curves "eigenvalues",
@@ -98,6 +98,9 @@ fim_status fim_study_blocks(const fim_study_options *options, const char *path, 
 // The seeded random subset of `samples` rows (0: 512 or all when fewer) as a new data set; all rows in order
 // when it is all.
 fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out);
+// The files checkpoint-*.h5 of a training run's folder by their attributes iteration and epoch, one of each
+// iteration; *out and its `count` paths are malloc'ed. FIM_ERR_IO when there is none.
+fim_status fim_study_trajectory(const char *folder, char ***out, size_t *count);
 // "0,3" or NULL (all) as strictly increasing indices below n_layers; *out is malloc'ed.
 fim_status fim_study_layers(const char *text, size_t n_layers, size_t **out, size_t *count);
 

@@ -26,14 +26,17 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
     draft d = {0};
     size_t n = 0;
     range axis = RANGE_EMPTY;
-    bool any = false;
+    bool any = false, timed = true; // timed: every checkpoint tells its iteration
     char heading[256], subtitle[128], samples[24];
+    for (size_t r = first; r < count; r++)
+        timed &= isfinite(value_or_nan(rows[r].checkpoint, "iteration"));
     FIM_TRY(draft_open(&d));
     fputs(prefix, d.name.stream);
     fputs("layer-", d.name.stream);
     put_file_name(d.name.stream, layer->name);
     fprintf(d.name.stream, "-course-%s", metric);
-    snprintf(heading, sizeof heading, "Layer %s: %s by checkpoint", layer->name, title);
+    snprintf(heading, sizeof heading, "Layer %s: %s %s", layer->name, title,
+             timed ? "along training" : "by checkpoint");
     fputs(heading, d.title.stream);
     snprintf(subtitle, sizeof subtitle, "Fisher %s, %s samples", text_or_empty(layer, "fisher"),
              format_number("samples", value_or_nan(layer, "samples"), samples));
@@ -43,7 +46,7 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
     fputs("# checkpoint", data);
     for (size_t m = 0; m < layer->n_children; m++)
         put_quoted(data, layer->children[m].name);
-    putc('\n', data);
+    fputs(timed ? " iteration\n" : "\n", data);
     for (size_t r = first; r < count; r++) {
         char stem[128];
         if (strcmp(rows[r].layer->name, layer->name) != 0)
@@ -57,22 +60,31 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
             any |= isfinite(value);
             range_widen(&axis, value);
         }
+        if (timed)
+            put_number(data, value_or_nan(rows[r].checkpoint, "iteration"));
         putc('\n', data);
         n++;
     }
     if (!any || n < 2)
         goto out;
 
+    if (timed)
+        fputs("set xrange [0:]\nset xlabel 'iteration'\n", script);
+    else
+        fprintf(script,
+                "set xrange [-0.2:%.1f]\n"
+                "set xtics rotate by 30 right noenhanced\n"
+                "set xlabel 'checkpoint'\n",
+                (double)n - 0.8);
     fprintf(script,
-            "set xrange [-0.2:%.1f]\n"
-            "set xtics rotate by 30 right noenhanced\n"
-            "set xlabel 'checkpoint'\nset ylabel '%s'\n"
+            "set ylabel '%s'\n"
             "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
-            (double)n - 0.8, title);
+            title);
     put_error_axis(script, &axis);
     for (size_t m = 0; m < layer->n_children; m++) {
-        fprintf(script, "%s data using 0:%zu%s with linespoints", m == 0 ? "plot" : ", \\\n    ", m + 2,
-                m == 0 && n <= MOST_NAMES ? ":xtic(1)" : "");
+        fprintf(script, "%s data using %zu:%zu%s with linespoints", m == 0 ? "plot" : ", \\\n    ",
+                timed ? layer->n_children + 2 : 0, m + 2,
+                m == 0 && !timed && n <= MOST_NAMES ? ":xtic(1)" : "");
         put_line_style(script, m, m);
         fputs(" title '", script);
         put_gnuplot(script, layer->children[m].name);

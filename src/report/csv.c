@@ -25,6 +25,13 @@ static void put_number_field(FILE *stream, double value) {
         fprintf(stream, "%.17g", value);
 }
 
+static bool any_moment(const layer_row *rows, size_t count) {
+    for (size_t r = 0; r < count; r++)
+        if (isfinite(value_or_nan(rows[r].checkpoint, "iteration")))
+            return true;
+    return false;
+}
+
 fim_status fim_report_csv(const fim_record *report, char **out) {
     static const char *const facts[] = {"d_a", "d_g", "samples"};
     const size_t n_facts = sizeof facts / sizeof *facts;
@@ -44,7 +51,8 @@ fim_status fim_report_csv(const fim_record *report, char **out) {
         putc(',', t.stream);
         put_field(t.stream, names[i]);
     }
-    fputs("\n", t.stream);
+    const bool moments = any_moment(rows, count); // of training, in columns of their own
+    fputs(moments ? ",epoch,iteration\n" : "\n", t.stream);
     for (size_t r = 0; r < count; r++)
         for (size_t m = 0; m < rows[r].layer->n_children; m++) {
             const fim_record *method = &rows[r].layer->children[m];
@@ -59,6 +67,10 @@ fim_status fim_report_csv(const fim_record *report, char **out) {
             put_field(t.stream, method->name);
             for (size_t i = 0; i < n_names; i++)
                 put_number_field(t.stream, value_or_nan(method, names[i]));
+            if (moments) {
+                put_number_field(t.stream, value_or_nan(rows[r].checkpoint, "epoch"));
+                put_number_field(t.stream, value_or_nan(rows[r].checkpoint, "iteration"));
+            }
             fputs("\n", t.stream);
         }
     FIM_TRY(text_close(&t, out));

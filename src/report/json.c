@@ -155,6 +155,7 @@ fim_status fim_report_json(const fim_record *report, char **out) {
             json_t *checkpoint = json_object();
             layers = json_array();
             put(&b, checkpoint, "file", "", string(text_or_empty(rows[i].checkpoint, "file")));
+            put_values(&b, checkpoint, rows[i].checkpoint);
             put(&b, checkpoint, "layers", "", layers);
             append(&b, checkpoints, checkpoint);
         }

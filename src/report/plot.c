@@ -22,18 +22,25 @@ out:
     return status;
 }
 
+// More than so many are not shown one by one.
+enum { MOST_CHECKPOINTS = 6 };
+
 // Tables and figures of one report; `prefix` begins its figures' names.
 static fim_status add_report(const fim_record *report, const char *prefix, FILE *page, figure_list *list) {
     fim_status status = FIM_OK;
     layer_row *rows = NULL;
     size_t count = 0;
     FIM_TRY(layer_rows(report, &rows, &count));
-    bool several = rows[0].checkpoint != rows[count - 1].checkpoint;
+    const size_t checkpoints = fim_record_child(report, "checkpoints")->n_children;
+    const bool several = rows[0].checkpoint != rows[count - 1].checkpoint;
+    const bool brief = checkpoints > MOST_CHECKPOINTS; // a trajectory: its course, and its last checkpoint
     for (size_t i = 0, k = 0, start = 0; i < count; i++) { // start: of the checkpoint
         char own[80];
         size_t first = list->count;
         bool new_checkpoint = i == 0 || rows[i].checkpoint != rows[i - 1].checkpoint;
         k += i > 0 && new_checkpoint;
+        if (brief && rows[i].checkpoint != rows[count - 1].checkpoint)
+            continue;
         if (new_checkpoint)
             put_page_heading(page, 2, "", text_or_empty(rows[i].checkpoint, "file"));
         if (several)

@@ -67,6 +67,7 @@ static fim_status add_checkpoint(fim_record *report, const char *file, fim_recor
     snprintf(name, sizeof name, "%zu", checkpoints->n_children);
     FIM_TRY(fim_record_add_child(checkpoints, name, &checkpoint));
     FIM_TRY(fim_record_set_text(checkpoint, "file", file));
+    FIM_TRY(study_moment(file, checkpoint));
     FIM_TRY(fim_record_add_child(checkpoint, "layers", layers));
 out:
     return status;

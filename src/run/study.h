@@ -45,6 +45,11 @@ fim_status study_steps_begin(const fim_study_options *options, const fim_fisher 
 fim_status study_steps_measure(const fim_study_options *options, const fim_steps *steps, const fim_op *op,
                                fim_record *record);
 
+// ---- When a checkpoint was written (trajectory.c) ----
+
+// The values epoch and iteration of a checkpoint's record, as far as its file tells.
+fim_status study_moment(const char *file, fim_record *checkpoint);
+
 // ---- What the samples leave in doubt (study_sampling.c) ----
 
 // Where the exact Fisher of a layer can be had: the network, the rows that were taken, and the bytes its
