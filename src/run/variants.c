@@ -61,9 +61,11 @@ static fim_status parse_item(const char *item, const fim_train_options *base, fi
     if (status == FIM_OK)
         status = fim_context(options_check_optimizer(v.optimizer), "--compare");
     snprintf(v.label, sizeof v.label, "%s", item);
-    if (status == FIM_OK)
-        *out = v;
-    return status;
+    if (status != FIM_OK)
+        return status;
+    *out = v;
+    out->options.optimizer = out->optimizer;
+    return FIM_OK;
 }
 
 static void name_folder(fim_variant *v) {
