@@ -37,6 +37,7 @@ static void catch_signals(void) {
     // A closed pipe becomes a failed write, which is told like any other.
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); // and so does a file over the user's limit
 }
 
 // ---- Progress and notes ----

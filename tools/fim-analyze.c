@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fim/linalg.h"
 #include "fim/report.h"
@@ -19,7 +20,8 @@ enum {
     OPTION_SAMPLING,
     OPTION_REPEAT,
     OPTION_DAMPING,
-    OPTION_PLAN
+    OPTION_PLAN,
+    OPTION_APPEND
 };
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
@@ -63,6 +65,10 @@ static const struct argp_option options[] = {
      2},
     {NULL, 0, NULL, 0, "Output:", 3},
     {"output", 'o', "FILE", 0, "Write the report to this HDF5 file, for fim-plot", 3},
+    {"append", OPTION_APPEND, NULL, 0,
+     "Add to the report FILE, behind what it holds, instead of writing a new one; runs that append to one "
+     "FILE at the same time take turns",
+     3},
     {"format", OPTION_FORMAT, "F", 0, "Of the result on stdout: table, json or csv (default: table)", 3},
     {"factors", OPTION_FACTORS, NULL, 0, "Keep the factors of every approximation in the report", 3},
     {0}};
@@ -84,7 +90,7 @@ typedef struct settings {
     fim_source source;
     fim_checkpoint_options network;
     const char *methods, *metrics, *format, *output;
-    bool factors, sampling_error, plan;
+    bool factors, sampling_error, plan, append;
     size_t repeats;
     double tolerance;
     double damping[MOST_DAMPINGS];
@@ -124,6 +130,8 @@ static fim_status check_complete(const settings *s) {
         return FIM_FAIL(FIM_ERR_ARGUMENT, "--format: '%s' is none of table, json, csv", s->format);
     if (s->plan && s->output != NULL)
         return FIM_FAIL(FIM_ERR_ARGUMENT, "--plan measures nothing that could be written with -o FILE");
+    if (s->append && s->output == NULL)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "--append adds to a report: name it with -o FILE");
     if (s->factors && s->output == NULL)
         return FIM_FAIL(FIM_ERR_ARGUMENT, "--factors keeps the factors in the report: name it with -o FILE");
     return FIM_OK;
@@ -179,6 +187,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_FACTORS:
         s->factors = true;
+        return 0;
+    case OPTION_APPEND:
+        s->append = true;
         return 0;
     case OPTION_SAMPLING:
         s->sampling_error = true;
@@ -304,12 +315,30 @@ static fim_status print_result(fim_cli *cli, const char *format, const fim_recor
     return status;
 }
 
+// An output that cannot be written is told before the work, not after it.
+static fim_status check_output(const settings *s, bool force) {
+    char *place = NULL;
+    fim_file_kind kind;
+    fim_status status = FIM_OK;
+    if (s->output == NULL)
+        return FIM_OK;
+    FIM_TRY(fim_file_begin(s->output, force || s->append, &place));
+    fim_file_abandon(place);
+    if (!s->append || access(s->output, F_OK) != 0)
+        return FIM_OK;
+    FIM_TRY(fim_file_sniff(s->output, &kind));
+    if (kind != FIM_FILE_REPORT)
+        status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is no report of fim-analyze: nothing can be appended to it",
+                          s->output);
+out:
+    return status;
+}
+
 static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     fim_method *methods = NULL;
     const fim_metric **metrics = NULL;
     fim_data data = {0};
     fim_record report;
-    char *place = NULL;
     fim_study_options study = {.fisher = s->source.fisher,
                                .layers = s->source.layers,
                                .samples = s->source.samples,
@@ -332,16 +361,18 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
     FIM_TRY(fim_context(fim_metric_parse_list(s->metrics, &metrics, &study.n_metrics), "--metrics"));
     study.methods = methods;
     study.metrics = metrics;
-    if (s->output != NULL) { // an output that cannot be written is told before the work, not after it
-        FIM_TRY(fim_file_begin(s->output, cli->force, &place));
-        fim_file_abandon(place);
-    }
+    if (s->append && cli->force)
+        FIM_TRY(FIM_FAIL(FIM_ERR_ARGUMENT, "--append keeps what is in %s, --force does not: choose one",
+                         s->output));
+    FIM_TRY(check_output(s, cli->force));
     FIM_TRY(source_provenance(cli, &s->source, s->files, s->n_files, argc, argv, &report));
     for (size_t i = 0; i < s->n_files; i++)
         FIM_TRY(analyze(cli, s, &study, s->files[i], &data, &report));
     if (s->plan)
         goto out;
-    if (s->output != NULL)
+    if (s->append)
+        FIM_TRY(fim_study_append(s->output, cli->memory, &report));
+    else if (s->output != NULL)
         FIM_TRY(fim_record_write(&report, "fim-report", s->output, cli->force));
     FIM_TRY(print_result(cli, s->format, &report));
 out:

@@ -206,11 +206,17 @@ fim_status fim_blocks_read(const char *path, const char *name, bool prefer_sampl
 // A temporary name beside `path` that can be created there; FIM_ERR_IO when the folder is missing or not
 // writable, or, without `overwrite`, when `path` exists. *temporary is malloc'ed.
 fim_status fim_file_begin(const char *path, bool overwrite, char **temporary);
-// fsync and rename to path; frees temporary. On failure the temporary file is removed.
-fim_status fim_file_commit(char *temporary, const char *path);
+// fsync and rename to path; frees temporary. On failure, also when `path` exists by now and is not to be
+// overwritten, the temporary file is removed.
+fim_status fim_file_commit(char *temporary, const char *path, bool overwrite);
 void fim_file_abandon(char *temporary);
 // A text file written whole.
 fim_status fim_file_write_text(const char *path, const char *text, bool overwrite);
+// Waits until no other program holds the lock of the file of that name, and takes it: for programs that read
+// a file and put a changed one in its place. *lock is -1 when there is no such file. FIM_CANCELLED when a
+// signal ended the waiting.
+fim_status fim_file_lock(const char *path, int *lock);
+void fim_file_unlock(int lock);
 // mkdir -p.
 fim_status fim_folder_make(const char *path);
 

@@ -95,6 +95,11 @@ fim_status fim_study_plan(const fim_study_options *options, const fim_net *net, 
 // The same from a dump of fim-dump.
 fim_status fim_study_blocks(const fim_study_options *options, const char *path, const fim_monitor *monitor,
                             fim_record *report);
+// Adds the checkpoints of `run`, a report of its own, to the report at `path`, under a lock, so that programs
+// that append at the same time take turns; a new file when there is none. The root keeps the provenance of
+// the first run; that of a further one becomes /runs/<k>, k from 1, and its checkpoints have the value "run"
+// = k. `run` is left as it was, but for that value. FIM_ERR_FORMAT when the file is no report.
+fim_status fim_study_append(const char *path, size_t budget, fim_record *run);
 // The seeded random subset of `samples` rows (0: 512 or all when fewer) as a new data set; all rows in order
 // when it is all.
 fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out);

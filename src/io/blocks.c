@@ -19,6 +19,7 @@
 struct fim_blocks_writer {
     fim_h5 file;
     char *temporary, *path;
+    bool overwrite;
     size_t count; // layers written
 };
 
@@ -29,6 +30,7 @@ fim_status fim_blocks_create(const char *path, const fim_record *header, bool ov
     if (status != FIM_OK)
         return status;
     writer->file.id = -1;
+    writer->overwrite = overwrite;
     FIM_TRY(fim_alloc(strlen(path) + 1, 1, "a file name", &writer->path));
     strcpy(writer->path, path);
     FIM_TRY(fim_file_begin(path, overwrite, &writer->temporary));
@@ -113,7 +115,7 @@ out:
 fim_status fim_blocks_commit(fim_blocks_writer *writer) {
     fim_status status = fim_h5_close(&writer->file);
     if (status == FIM_OK) {
-        status = fim_file_commit(writer->temporary, writer->path);
+        status = fim_file_commit(writer->temporary, writer->path, writer->overwrite);
         writer->temporary = NULL;
     }
     fim_blocks_abandon(writer);

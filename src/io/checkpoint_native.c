@@ -192,7 +192,7 @@ fim_status fim_checkpoint_write(const fim_net *net, const fim_record *extra, con
     for (size_t l = 0; l < net->n_layers; l++)
         FIM_TRY(put_layer(&file, l, &net->layers[l]));
     FIM_TRY(fim_h5_close(&file));
-    status = fim_file_commit(temporary, path);
+    status = fim_file_commit(temporary, path, overwrite);
     temporary = NULL;
 out:
     fim_h5_close(&file);

@@ -63,7 +63,7 @@ fim_status fim_data_write(const fim_data *data, const char *path, bool overwrite
     else if (data->y != NULL)
         FIM_TRY(fim_h5_put_matrix(&file, "/y", 2, (size_t[]){data->y->size1, data->y->size2}, data->y));
     FIM_TRY(fim_h5_close(&file));
-    status = fim_file_commit(temporary, path);
+    status = fim_file_commit(temporary, path, overwrite);
     temporary = NULL;
 out:
     fim_h5_close(&file);

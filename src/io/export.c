@@ -168,7 +168,7 @@ fim_status fim_checkpoint_export(const fim_net *net, const char *format, const c
     FIM_TRY(fim_file_begin(path, overwrite, &temporary));
     FIM_TRY(npz ? write_npz(arrays, n, description, temporary, path)
                 : write_safetensors(arrays, n, description, temporary, path));
-    status = fim_file_commit(temporary, path);
+    status = fim_file_commit(temporary, path, overwrite);
     temporary = NULL;
 out:
     fim_file_abandon(temporary);

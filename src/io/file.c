@@ -1,11 +1,17 @@
 // Whole files or none: a file is written under a temporary name beside its target, flushed to the disk, and
-// renamed. A reader sees the old file or the new one; an interrupted program leaves the old one.
+// renamed. A reader sees the old file or the new one; an interrupted program leaves the old one, and one that
+// is killed in the middle a ".fim-....part" beside it.
+//
+// Several programs that change one file take turns by a lock on it. Since a change is a rename, whoever gets
+// the lock asks whether the file still is the one of that name.
+#define _GNU_SOURCE // renameat2
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +23,10 @@ static size_t folder_length(const char *path) {
     return slash != NULL ? (size_t)(slash - path) + 1 : 0;
 }
 
+static fim_status exists_already(const char *path) {
+    return FIM_FAIL(FIM_ERR_IO, "%s: exists already; remove it or ask for it to be overwritten", path);
+}
+
 static fim_status check_target(const char *path, bool overwrite) {
     if (path[folder_length(path)] == '\0')
         return FIM_FAIL(FIM_ERR_ARGUMENT, "'%s' is not the name of a file to write", path);
@@ -25,8 +35,7 @@ static fim_status check_target(const char *path, bool overwrite) {
         if (!S_ISREG(found.st_mode))
             return FIM_FAIL(FIM_ERR_IO, "%s: exists and is not a regular file", path);
         if (!overwrite)
-            return FIM_FAIL(FIM_ERR_IO, "%s: exists already; remove it or ask for it to be overwritten",
-                            path);
+            return exists_already(path);
     } else if (errno != ENOENT) {
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
     }
@@ -74,10 +83,24 @@ static bool flush(const char *path, int flags) {
     return flushed;
 }
 
-fim_status fim_file_commit(char *temporary, const char *path) {
+// Without `overwrite` it fails with EEXIST when another program took the name since fim_file_begin.
+static bool give_name(const char *temporary, const char *path, bool overwrite) {
+    if (overwrite)
+        return rename(temporary, path) == 0;
+#ifdef RENAME_NOREPLACE
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+#endif
+    return link(temporary, path) == 0 && unlink(temporary) == 0; // file systems that do not know how
+}
+
+fim_status fim_file_commit(char *temporary, const char *path, bool overwrite) {
     fim_status status = FIM_OK;
-    if (!flush(temporary, 0) || rename(temporary, path) != 0) {
-        status = FIM_FAIL(FIM_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+    if (!flush(temporary, 0) || !give_name(temporary, path, overwrite)) {
+        status = errno == EEXIST ? exists_already(path)
+                                 : FIM_FAIL(FIM_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
         unlink(temporary);
     } else {
         size_t folder = folder_length(temporary);
@@ -111,7 +134,36 @@ fim_status fim_file_write_text(const char *path, const char *text, bool overwrit
         fim_file_abandon(temporary);
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be written: %s", path, strerror(error));
     }
-    return fim_file_commit(temporary, path);
+    return fim_file_commit(temporary, path, overwrite);
+}
+
+fim_status fim_file_lock(const char *path, int *out) {
+    for (;;) {
+        struct stat locked, named;
+        int file = open(path, O_RDWR | O_CLOEXEC);
+        if (file < 0 && errno == ENOENT) {
+            *out = -1;
+            return FIM_OK;
+        }
+        if (file < 0 || flock(file, LOCK_EX) != 0 || fstat(file, &locked) != 0) {
+            int error = errno;
+            if (file >= 0)
+                close(file);
+            if (error == EINTR)
+                return FIM_FAIL(FIM_CANCELLED, "%s: interrupted while waiting for its lock", path);
+            return FIM_FAIL(FIM_ERR_IO, "%s: cannot be locked: %s", path, strerror(error));
+        }
+        if (stat(path, &named) == 0 && named.st_ino == locked.st_ino && named.st_dev == locked.st_dev) {
+            *out = file;
+            return FIM_OK;
+        }
+        close(file); // it was replaced while we waited
+    }
+}
+
+void fim_file_unlock(int lock) {
+    if (lock >= 0)
+        close(lock);
 }
 
 fim_status fim_folder_make(const char *path) {

@@ -169,7 +169,7 @@ fim_status fim_record_write(const fim_record *record, const char *format, const 
     if (kind == FIM_H5_GROUP && fim_record_child(record, alias) == NULL)
         FIM_TRY(fim_h5_put_alias(&file, aliased, alias));
     FIM_TRY(fim_h5_close(&file));
-    status = fim_file_commit(temporary, path);
+    status = fim_file_commit(temporary, path, overwrite);
     temporary = NULL;
 out:
     fim_h5_close(&file);

@@ -33,7 +33,7 @@ fuzz() {
     mkdir -p "$folder/corpus/$target"
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 \
         ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
-        "$folder/fuzz-$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=300 -max_len=65536 \
+        "$folder/fuzz-$target" -max_total_time="$seconds" -timeout=300 -rss_limit_mb=3000 -malloc_limit_mb=300 -max_len=65536 \
         -print_final_stats=1 -use_value_profile=1 "${options[@]}" -artifact_prefix="$folder/findings/$target-" \
         "$folder/corpus/$target" "tests/fuzz/corpus/$target" >"$folder/$target.log" 2>&1
     echo "$target: $(grep -E '^stat::number_of_executed_units|^#[0-9]+' "$folder/$target.log" | tail -n 1)"

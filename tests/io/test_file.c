@@ -1,9 +1,11 @@
 // Whole files or none, and folders.
+#define _DEFAULT_SOURCE // usleep
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "scratch.h"
 
-TestSuite(file, .init = scratch_begin, .fini = scratch_end);
+TestSuite(file, .init = scratch_begin, .fini = scratch_end, .timeout = 60);
 
 static void expect_text(const char *path, const char *text) {
     size_t n = 0;
@@ -42,8 +44,40 @@ Test(file, an_abandoned_file_leaves_nothing) {
 Test(file, a_commit_that_fails_leaves_nothing) {
     char *temporary = NULL;
     TEST_OK(fim_file_begin(scratch("a.txt"), false, &temporary));
-    TEST_FAILS(fim_file_commit(temporary, scratch("nowhere/a.txt")), FIM_ERR_IO, "nowhere/a.txt");
+    TEST_FAILS(fim_file_commit(temporary, scratch("nowhere/a.txt"), true), FIM_ERR_IO, "nowhere/a.txt");
     cr_assert(eq(sz, scratch_count(), 0));
+}
+
+Test(file, a_name_taken_in_the_meantime_stays_taken) {
+    char *temporary = NULL;
+    TEST_OK(fim_file_begin(scratch("a.txt"), false, &temporary));
+    scratch_write(scratch("a.txt"), "theirs", 6);
+    TEST_FAILS(fim_file_commit(temporary, scratch("a.txt"), false), FIM_ERR_IO, "a.txt: exists already");
+    expect_text(scratch("a.txt"), "theirs");
+    cr_assert(eq(sz, scratch_count(), 1));
+}
+
+Test(file, a_lock_is_of_the_file_that_has_the_name) {
+    int lock = 7;
+    TEST_OK(fim_file_lock(scratch("a.txt"), &lock));
+    cr_assert(lock == -1, "there is nothing to lock");
+    TEST_OK(fim_file_write_text(scratch("a.txt"), "old", false));
+    TEST_OK(fim_file_lock(scratch("a.txt"), &lock));
+    pid_t child = fork(); // waits, and must get the lock of the new file
+    if (child == 0) {
+        close(lock); // the lock belongs to whoever has it open
+        int second = -1;
+        bool good = fim_file_lock(scratch("a.txt"), &second) == FIM_OK && second >= 0;
+        char text[4] = "";
+        good = good && read(second, text, 3) == 3 && strcmp(text, "new") == 0;
+        _exit(good ? 0 : 1);
+    }
+    usleep(50000);
+    cr_assert(waitpid(child, NULL, WNOHANG) == 0, "the lock was not waited for");
+    TEST_OK(fim_file_write_text(scratch("a.txt"), "new", true));
+    fim_file_unlock(lock);
+    int status = -1;
+    cr_assert(waitpid(child, &status, 0) == child && status == 0);
 }
 
 Test(file, a_name_without_folder) {
