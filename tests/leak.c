@@ -468,7 +468,7 @@ int main(void) {
     complaints += fail_in_turn("files", walk_files, 200);
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
-    complaints += fail_in_turn("training", walk_training, 200);
+    complaints += fail_in_turn("training", walk_training, 40);
     if (walk_refusals() != FIM_OK) {
         printf("refusals: %s\n", fim_message());
         complaints++;
