@@ -26,7 +26,7 @@ static fim_status smallest(fim_candidate *candidate, double *value, char *route)
         return FIM_OK;
     }
     FIM_TRY(fim_vector_new(1, "an eigenvalue", &found));
-    status = difference_eigenvalues(candidate->reference, candidate, false, 1, FIM_LANCZOS_SMALLEST, 1e-8,
+    status = difference_eigenvalues(candidate->reference, candidate, false, 1, FIM_LANCZOS_SMALLEST, 1e-9,
                                     found, &info);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
