@@ -125,16 +125,6 @@ out:
     return status;
 }
 
-static const fim_samples *no_samples(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
-static struct core *no_core(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
 static const fim_fisher_class average_class = {
     .free = average_free,
     .rearranged = average_rearranged,
@@ -144,8 +134,8 @@ static const fim_fisher_class average_class = {
     .apply = average_apply,
     .norm2 = average_norm2,
     .packed = average_packed,
-    .samples = no_samples,
-    .core = no_core,
+    .samples = block_no_samples,
+    .core = block_no_core,
 };
 
 fim_status fim_fisher_new_average(const fim_fisher *fresh, double weight, const fim_op *past,

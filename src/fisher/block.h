@@ -26,6 +26,10 @@ struct fim_fisher {
     size_t d_a, d_g, n;
 };
 
+// NULL: for the classes that keep no samples.
+const fim_samples *block_no_samples(const fim_fisher *f);
+struct core *block_no_core(const fim_fisher *f);
+
 // ---- Sums over rows of samples (rows.c). `rows` (n·columns, d): `columns` rows of every sample. ----
 
 // q[n] = Σ_c rows_ncᵀ M rows_nc, M (d, d) symmetric.

@@ -127,16 +127,6 @@ static fim_status stored_packed(const fim_fisher *f, gsl_matrix *rs) {
     return FIM_OK;
 }
 
-static const fim_samples *no_samples(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
-static struct core *no_core(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
 static const fim_fisher_class stored_class = {
     .free = stored_free,
     .rearranged = stored_rearranged,
@@ -146,8 +136,8 @@ static const fim_fisher_class stored_class = {
     .apply = stored_apply,
     .norm2 = stored_norm2,
     .packed = stored_packed,
-    .samples = no_samples,
-    .core = no_core,
+    .samples = block_no_samples,
+    .core = block_no_core,
 };
 
 // Packs the blocks of dense into Rs. A Fisher block is symmetric as a whole and in every d_g × d_g block,

@@ -220,16 +220,6 @@ static fim_status streamed_norm2(const fim_fisher *f, double *out) {
                                                                            : norm2_pairs(f, out);
 }
 
-static const fim_samples *no_samples(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
-static struct core *no_core(const fim_fisher *f) {
-    (void)f;
-    return NULL;
-}
-
 static const fim_fisher_class streamed_class = {
     .free = streamed_free,
     .rearranged = streamed_rearranged,
@@ -239,8 +229,8 @@ static const fim_fisher_class streamed_class = {
     .apply = streamed_apply,
     .norm2 = streamed_norm2,
     .packed = streamed_packed,
-    .samples = no_samples,
-    .core = no_core,
+    .samples = block_no_samples,
+    .core = block_no_core,
 };
 
 fim_status fim_fisher_new_streamed(const fim_net *net, const fim_data *data, const fim_fisher_spec *spec,
