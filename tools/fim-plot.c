@@ -12,7 +12,7 @@
 #include "fim/io.h"
 #include "fim/report.h"
 
-enum { OPTION_TITLE = 0x200, OPTION_REFERENCE, OPTION_PUBLISHED, OPTION_NETWORK };
+enum { OPTION_TITLE = 0x200, OPTION_REFERENCE, OPTION_PUBLISHED, OPTION_NETWORK, OPTION_SIZE, OPTION_STYLE };
 enum { MOST_DEPTH = 3 }; // folders below a DIR
 
 static const struct argp_option options[] = {
@@ -25,18 +25,27 @@ static const struct argp_option options[] = {
      "Draw the losses of a CSV file (network,optimizer,epoch,loss_per_output) as open points", 3},
     {"paper", OPTION_NETWORK, "NET", 0, "The network in it (default: that of the runs)", 3},
     {"title", OPTION_TITLE, "TEXT", 0, "Heads the page (default: the first FILE or DIR)", 2},
+    {"size", OPTION_SIZE, "SIZE", 0,
+     "For a page in one column (one: 85 mm wide, 7 point letters) or two (two: 175 mm, 8 points), or for a "
+     "screen (default: screen)",
+     2},
+    {"style", OPTION_STYLE, "FILE", 0,
+     "Commands of gnuplot for all figures, to change fonts, colours and lines (see below)", 2},
     {0}};
 
 static const char doc[] =
     "Draw reports of fim-analyze and run logs of fim-train: FILEs, or all that are in a DIR and up to three "
     "folders below it. Run logs with the same settings and several seeds become one line, and several logs a "
     "table."
-    "\vEach figure comes as SVG and PNG beside its data (.dat) and its gnuplot script (.gp): change the "
-    "script "
-    "and run gnuplot on it in the folder to redraw both.\n\n"
+    "\vEach figure comes as SVG, PDF and PNG beside its data (.dat) and its gnuplot script (.gp). What all "
+    "share is in style.gnuplot, with the FILE of --style at its end. To redraw what you changed, run gnuplot "
+    "on the script in the folder. A FILE may hold, for example:\n"
+    "  font_name = 'Latin Modern Roman'; font_size = 9; titles = 0\n"
+    "  set style line 2 lc rgb 'black' lw 2 dt 1   # kfac, as style.gnuplot tells\n\n"
     "Example:\n"
     "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o run/report.h5\n"
     "  fim-plot run -o figures\n"
+    "  fim-plot run/report.h5 --size one --style thesis.gnuplot -o figures\n"
     "  fim-plot comparison --published notebooks/published-losses.csv -o figures";
 
 typedef struct record_list {
@@ -45,7 +54,8 @@ typedef struct record_list {
 } record_list;
 
 typedef struct settings {
-    const char *output, *title, *reference, *published, *network;
+    const char *output, *title, *reference, *published, *network, *style;
+    fim_plot_size size;
     char **inputs; // of argv
     size_t n_inputs;
     record_list reports, runs;
@@ -68,6 +78,11 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_NETWORK:
         s->network = argument;
+        return 0;
+    case OPTION_SIZE:
+        return cli_check(fim_plot_size_parse(argument, &s->size));
+    case OPTION_STYLE:
+        s->style = argument;
         return 0;
     case ARGP_KEY_ARGS: // the rest of argv, permuted to its end
         s->inputs = state->argv + state->next;
@@ -213,7 +228,11 @@ static fim_status work(fim_cli *cli, settings *s) {
             FIM_TRY(read_file(s, s->inputs[i], true, cli->memory));
     }
     FIM_TRY(read_published(s, &published));
-    const fim_plot_options plot = {s->title != NULL ? s->title : s->inputs[0], s->reference, &published};
+    const fim_plot_options plot = {.title = s->title != NULL ? s->title : s->inputs[0],
+                                   .reference = s->reference,
+                                   .published = &published,
+                                   .size = s->size,
+                                   .style = s->style};
     FIM_TRY(fim_report_plot_all(s->reports.items, s->reports.count, s->runs.items, s->runs.count, &plot,
                                 s->output, &cli->monitor));
     if (asprintf(&told, "%s/index.html\n", s->output) < 0) {

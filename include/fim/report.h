@@ -66,15 +66,23 @@ typedef struct fim_published {
 // FIM_ERR_UNKNOWN when there are none, FIM_ERR_FORMAT names the line that cannot be read. free(out->points).
 fim_status fim_published_read(const char *path, const char *network, fim_published *out);
 
+// What figures are for: a screen, or a page in one column (85 mm, 7 points) or two (175 mm, 8 points).
+typedef enum fim_plot_size { FIM_PLOT_SCREEN, FIM_PLOT_ONE, FIM_PLOT_TWO } fim_plot_size;
+// "screen", "one", "two"; FIM_ERR_UNKNOWN.
+fim_status fim_plot_size_parse(const char *name, fim_plot_size *out);
+
 typedef struct fim_plot_options {
     const char *title;              // heads the page
     const char *reference;          // of the comparison of run logs
     const fim_published *published; // drawn as open points into the loss by epoch; may be NULL
+    fim_plot_size size;
+    const char *style; // a file of gnuplot commands for all figures; may be NULL
 } fim_plot_options;
 
 // Figures of a report or of run logs into `folder` (made when missing): per figure <name>.gp, <name>.dat,
-// <name>.svg, <name>.png, and index.html that shows them with the table. Without gnuplot the .gp and .dat
-// files and the page are still written and FIM_ERR_UNAVAILABLE tells how to draw them. `title` heads the
+// <name>.svg, <name>.pdf, <name>.png; style.gnuplot, which every .gp loads; and index.html that shows them
+// with the table. Without gnuplot all but the pictures is still written and FIM_ERR_UNAVAILABLE tells how to
+// draw them. `title` heads the
 // page. Several run logs are compared: their table, and a line per variant, the mean over its seeds, with the
 // band from the least to the greatest of them.
 fim_status fim_report_plot(const fim_record *report, const char *title, const char *folder,

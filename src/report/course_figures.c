@@ -6,15 +6,6 @@
 
 // ---- A layer over several checkpoints ----
 
-// The file's name without folders and ".h5".
-static void file_stem(const char *path, char *buffer, size_t size) {
-    const char *slash = strrchr(path, '/');
-    snprintf(buffer, size, "%s", slash != NULL ? slash + 1 : path);
-    char *dot = strrchr(buffer, '.');
-    if (dot != NULL && dot != buffer)
-        *dot = '\0';
-}
-
 // With more checkpoints than this, their names would run into each other: numbers then.
 enum { MOST_NAMES = 24 };
 
@@ -26,10 +17,15 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
     draft d = {0};
     size_t n = 0;
     range axis = RANGE_EMPTY;
-    bool any = false, timed = true; // timed: every checkpoint tells its iteration
-    char heading[256], subtitle[128], samples[24];
-    for (size_t r = first; r < count; r++)
+    bool any = false, repeated = false, timed = true; // timed: every checkpoint tells its iteration
+    char heading[256], subtitle[160], samples[24], error[64];
+    snprintf(error, sizeof error, "%s_se", metric);
+    for (size_t r = first; r < count; r++) {
         timed &= isfinite(value_or_nan(rows[r].checkpoint, "iteration"));
+        const bool same = strcmp(rows[r].layer->name, layer->name) == 0;
+        for (size_t m = 0; same && m < rows[r].layer->n_children; m++)
+            repeated |= isfinite(value_or_nan(&rows[r].layer->children[m], error));
+    }
     FIM_TRY(draft_open(&d));
     fputs(prefix, d.name.stream);
     fputs("layer-", d.name.stream);
@@ -38,14 +34,19 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
     snprintf(heading, sizeof heading, "Layer %s: %s %s", layer->name, title,
              timed ? "along training" : "by checkpoint");
     fputs(heading, d.title.stream);
-    snprintf(subtitle, sizeof subtitle, "Fisher %s, %s samples", text_or_empty(layer, "fisher"),
-             format_number("samples", value_or_nan(layer, "samples"), samples));
+    snprintf(subtitle, sizeof subtitle, "Fisher %s, %s samples%s", text_or_empty(layer, "fisher"),
+             format_number("samples", value_or_nan(layer, "samples"), samples),
+             repeated ? "; band: ± standard error of the mean" : "");
     put_heading(d.script.stream, heading, subtitle);
 
     FILE *data = d.data.stream, *script = d.script.stream;
     fputs("# checkpoint", data);
     for (size_t m = 0; m < layer->n_children; m++)
         put_quoted(data, layer->children[m].name);
+    for (size_t m = 0; repeated && m < layer->n_children; m++) {
+        snprintf(heading, sizeof heading, "%s_se", layer->children[m].name);
+        put_quoted(data, heading);
+    }
     fputs(timed ? " iteration\n" : "\n", data);
     for (size_t r = first; r < count; r++) {
         char stem[128];
@@ -59,6 +60,10 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
             put_number(data, value);
             any |= isfinite(value);
             range_widen(&axis, value);
+        }
+        for (size_t m = 0; repeated && m < layer->n_children; m++) {
+            const fim_record *method = fim_record_child(rows[r].layer, layer->children[m].name);
+            put_number(data, method != NULL ? value_or_nan(method, error) : (double)NAN);
         }
         if (timed)
             put_number(data, value_or_nan(rows[r].checkpoint, "iteration"));
@@ -76,16 +81,28 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
                 "set xtics rotate by 30 right noenhanced\n"
                 "set xlabel 'checkpoint'\n",
                 (double)n - 0.8);
-    fprintf(script,
-            "set ylabel '%s'\n"
-            "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
-            title);
+    const size_t methods = layer->n_children, x = timed ? (repeated ? 2 : 1) * methods + 2 : 0;
+    const double least = axis.low / 2; // of a logarithmic axis: no band goes below it
+    fprintf(script, "set ylabel '%s'\n", title);
+    put_legend(script, true);
     put_error_axis(script, &axis);
-    for (size_t m = 0; m < layer->n_children; m++) {
-        fprintf(script, "%s data using %zu:%zu%s with linespoints", m == 0 ? "plot" : ", \\\n    ",
-                timed ? layer->n_children + 2 : 0, m + 2,
+    if (repeated)
+        fprintf(script,
+                "set style fill transparent solid 0.2 noborder\n"
+                "low(y, e) = y - e > %.3g ? y - e : %.3g\n",
+                least, least);
+    const char *lead = "plot";
+    for (size_t m = 0; repeated && m < methods; m++) { // below all lines
+        fprintf(script, "%s data using %zu:(low($%zu, $%zu)):($%zu + $%zu) with filledcurves", lead, x, m + 2,
+                m + 2 + methods, m + 2, m + 2 + methods);
+        put_fill(script, layer->children[m].name);
+        lead = ", \\\n    ";
+    }
+    for (size_t m = 0; m < methods; m++) {
+        fprintf(script, "%s data using %zu:%zu%s with linespoints", lead, x, m + 2,
                 m == 0 && !timed && n <= MOST_NAMES ? ":xtic(1)" : "");
-        put_line_style(script, m, m);
+        put_line(script, layer->children[m].name, 0);
+        lead = ", \\\n    ";
         fputs(" title '", script);
         put_gnuplot(script, layer->children[m].name);
         putc('\'', script);

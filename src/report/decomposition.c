@@ -135,8 +135,8 @@ static void put_bars(FILE *script) {
                 fprintf(script, " title '%s'", bars[b].title);
             lead = ", \\\n    ";
         }
-    fputs(", \\\n     data using 0:(101):(sprintf($2 < 0.01 ? '%.1e' : '%.3f', $2)) with labels font ',9' "
-          "offset 0,0.6 "
+    fputs(", \\\n     data using 0:(101):(sprintf($2 < 0.01 ? '%.1e' : '%.3f', $2)) with labels "
+          "font points(0.78) offset 0,0.6 "
           "textcolor rgb '#333333'\n",
           script);
 }
@@ -153,9 +153,8 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
     FIM_TRY(draft_open(&d));
     fprintf(d.name.stream, "%sdecomposition", prefix);
     fputs("Where KFAC's error is", d.title.stream);
-    put_heading(
-        d.script.stream, "Where KFAC's error is",
-        "parts of KFAC's squared error by its eigenbasis (left bars) and by its factors (right bars)");
+    put_heading(d.script.stream, "Where KFAC's error is",
+                "left bars: by its eigenbasis; right bars: by its factors");
     FILE *data = d.data.stream, *script = d.script.stream;
     fputs("# layer error", data);
     for (size_t i = 0; i < PARTS; i++)
@@ -170,14 +169,14 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
             put_number(data, percent(rows[r].layer, i));
         putc('\n', data);
     }
-    fprintf(
-        script,
-        "set xrange [-0.6:%.1f]\nset yrange [0:108]\nset ytics 0,20,100\n"
-        "set xtics noenhanced scale 0\n"
-        "set xlabel 'layer'\nset ylabel 'percent of the squared error'\n"
-        "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 26\n"
-        "set label 'error' at graph 1.02, first 101 left offset 0,0.6 font ',9' textcolor rgb '#333333'\n",
-        (double)shown - 0.4);
+    fprintf(script,
+            "set xrange [-0.6:%.1f]\nset yrange [0:108]\nset ytics 0,20,100\n"
+            "set xtics noenhanced scale 0\n"
+            "set xlabel 'layer'\nset ylabel 'percent of the squared error'\n"
+            "set label 'error' at graph 1, first 101 left offset -1,0.6 font points(0.78) "
+            "textcolor rgb '#333333'\n",
+            (double)shown - 0.4);
+    put_legend(script, true);
     put_bars(script);
     const double points = 180 + 72 * (double)shown;
     FIM_TRY(draft_close(&d, points > 860 ? points : 860, 460, list));

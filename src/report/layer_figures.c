@@ -9,7 +9,7 @@
 
 void put_layer_names(draft *d, const layer_row *row, const char *prefix, const char *what,
                      const char *title) {
-    char heading[256], subtitle[512], d_a[24], d_g[24], samples[24];
+    char heading[256], subtitle[512], stem[128], d_a[24], d_g[24], samples[24];
     fputs(prefix, d->name.stream);
     fputs("layer-", d->name.stream);
     put_file_name(d->name.stream, row->layer->name);
@@ -18,9 +18,9 @@ void put_layer_names(draft *d, const layer_row *row, const char *prefix, const c
              format_number("d_a", value_or_nan(row->layer, "d_a"), d_a),
              format_number("d_g", value_or_nan(row->layer, "d_g"), d_g), title);
     fputs(heading, d->title.stream);
-    snprintf(subtitle, sizeof subtitle, "%s, Fisher %s, %s samples", text_or_empty(row->checkpoint, "file"),
-             text_or_empty(row->layer, "fisher"),
-             format_number("samples", value_or_nan(row->layer, "samples"), samples));
+    file_stem(text_or_empty(row->checkpoint, "file"), stem, sizeof stem);
+    snprintf(subtitle, sizeof subtitle, "Fisher %s, %s samples, %s", text_or_empty(row->layer, "fisher"),
+             format_number("samples", value_or_nan(row->layer, "samples"), samples), stem);
     put_heading(d->script.stream, heading, subtitle);
 }
 
@@ -33,29 +33,28 @@ static bool any_value(const fim_record *layer, const char *name) {
     return false;
 }
 
-// The floor of a Kronecker sum is a Frobenius error: a line behind the bars, named at its end.
-static void put_floors(FILE *script, const fim_record *layer, const range *axis) {
+// The floor of a Kronecker sum is a Frobenius error: a line across the bars.
+static void put_floors(FILE *script, const fim_record *layer) {
     const double floors[] = {value_or_nan(layer, "floor_1"), value_or_nan(layer, "floor_2")};
     static const char *const texts[] = {"best 1 term", "best 2 terms"};
-    const bool close = range_distance(axis, floors[0], floors[1]) < 0.06; // names would overlap
     for (size_t i = 0; i < 2; i++)
         if (floors[i] > 0)
-            fprintf(script,
-                    "set arrow from graph 0, first %.17g to graph 1, first %.17g nohead back lw 1.2 dt %s "
-                    "lc rgb '#222222'\n"
-                    "set label '%s' at graph 1.01, first %.17g left offset 0,%s font ',10' "
-                    "textcolor rgb '#222222'\n",
-                    floors[i], floors[i], i == 0 ? "'-'" : "'.'", texts[i], floors[i],
-                    !close   ? "0"
-                    : i == 0 ? "0.5"
-                             : "-0.5");
+            fprintf(script, ", \\\n     %.17g with lines lw 1 dt %s lc rgb '#222222' title '%s'", floors[i],
+                    i == 0 ? "'-'" : "'.'", texts[i]);
+}
+
+// The standard errors of a mean of repeats; where there are none, nothing.
+static bool any_errors(const fim_record *layer, const char *name) {
+    char error[64];
+    snprintf(error, sizeof error, "%s_se", name);
+    return any_value(layer, error);
 }
 
 static fim_status errors(const layer_row *row, const char *prefix, figure_list *list) {
     static const struct {
-        const char *name, *title, *colour;
-    } series[] = {{"frobenius_error", "Frobenius error", "'#0072b2'"},
-                  {"spectrum_error", "spectrum error", "'#e69f00'"}};
+        const char *name, *error, *title;
+    } series[] = {{"frobenius_error", "frobenius_error_se", "Frobenius error"},
+                  {"spectrum_error", "spectrum_error_se", "spectrum error"}};
     const fim_record *layer = row->layer;
     fim_status status = FIM_OK;
     draft d = {0};
@@ -67,18 +66,22 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
     if (n_shown == 0)
         return FIM_OK;
     FIM_TRY(draft_open(&d));
-    put_layer_names(&d, row, prefix, "errors", "errors of the approximations");
+    put_layer_names(&d, row, prefix, "errors", "approximation errors");
     FILE *data = d.data.stream, *script = d.script.stream;
 
     fputs("# method", data);
     for (size_t i = 0; i < n_shown; i++)
         put_quoted(data, series[shown[i]].name);
+    for (size_t i = 0; i < n_shown; i++)
+        put_quoted(data, series[shown[i]].error);
     putc('\n', data);
     for (size_t m = 0; m < layer->n_children; m++) {
         const fim_record *method = &layer->children[m];
         put_quoted(data, method->name);
         for (size_t i = 0; i < n_shown; i++)
             put_number(data, value_or_nan(method, series[shown[i]].name));
+        for (size_t i = 0; i < n_shown; i++)
+            put_number(data, value_or_nan(method, series[shown[i]].error));
         for (size_t i = 0; i < n_shown; i++)
             range_widen(&axis, value_or_nan(method, series[shown[i]].name));
         putc('\n', data);
@@ -94,25 +97,34 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
             "set xtics rotate by 30 right noenhanced scale 0\n"
             "set xrange [-0.6:%.1f]\n"
             "set ylabel 'relative error'\n"
-            "set tmargin 6\nset rmargin 13\n"
+            "numbers = narrow ? 'boxed rotate by 90 left offset 0,0.5' : 'boxed offset 0,0.7'\n"
             // As many digits as the width of a bar has room for.
             "number(e) = sprintf(e >= 0.095 ? '%%.2f' : e >= 0.00095 ? '%%.3f' : '%%.0e', e)\n",
             n - 0.4);
     put_error_axis(script, &axis);
-    put_floors(script, layer, &axis);
+    put_legend(script, false);
     double width = 0.8 / (double)n_shown;
     for (size_t i = 0; i < n_shown; i++) {
         double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
-        fprintf(script, "%s data using ($0%+.3f):%zu:(%.3f)%s with boxes lc rgb %s title '%s'",
+        fprintf(script, "%s data using ($0%+.3f):%zu:(%.3f)%s with boxes lc rgb colour_%zu title '%s'",
                 i == 0 ? "plot" : ", \\\n    ", shift, i + 2, 0.92 * width, i == 0 ? ":xtic(1)" : "",
-                series[shown[i]].colour, series[shown[i]].title);
+                shown[i] + 1, series[shown[i]].title);
     }
+    put_floors(script, layer);
+    for (size_t i = 0; i < n_shown; i++)
+        if (any_errors(layer, series[shown[i]].name))
+            fprintf(script,
+                    ", \\\n     data using ($0%+.3f):%zu:%zu with yerrorbars pt -1 lw 1 lc rgb '#000000'",
+                    ((double)i - ((double)n_shown - 1) / 2) * width, i + 2, i + 2 + n_shown);
     for (size_t i = 0; i < n_shown; i++) { // after all bars, so that none covers a number
         double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
-        fprintf(script,
-                ", \\\n     data using ($0%+.3f):%zu:(number($%zu)) "
-                "with labels boxed font ',8' offset 0,0.7 textcolor rgb '#333333'",
-                shift, i + 2, i + 2);
+        fprintf(script, ", \\\n     data using ($0%+.3f):", shift);
+        if (any_errors(layer, series[shown[i]].name))
+            fprintf(script, "($%zu + $%zu)", i + 2, i + 2 + n_shown);
+        else
+            fprintf(script, "%zu", i + 2);
+        fprintf(script, ":(number($%zu)) with labels @numbers font points(0.7) textcolor rgb '#333333'",
+                i + 2);
     }
     putc('\n', script);
     double points = 180 + 82 * n;
@@ -139,7 +151,7 @@ static fim_status spectra(const layer_row *row, const char *prefix, figure_list 
     if (block == NULL || block->values->size == 0 || !(gsl_vector_get(block->values, 0) > 0))
         return FIM_OK;
     FIM_TRY(draft_open(&d));
-    put_layer_names(&d, row, prefix, "spectra", "spectra of F and of the approximations");
+    put_layer_names(&d, row, prefix, "spectra", "spectra");
     FILE *data = d.data.stream, *script = d.script.stream;
 
     size_t longest = block->values->size;
@@ -170,20 +182,19 @@ static fim_status spectra(const layer_row *row, const char *prefix, figure_list 
     double floor = smallest > rounding * largest ? smallest : rounding * largest;
     fputs("set logscale xy\n"
           "set format y '10^{%T}'\nunset mytics\n"
-          "set xlabel 'index i'\nset ylabel 'eigenvalue λᵢ'\n"
-          "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
+          "set xlabel 'index i'\nset ylabel 'eigenvalue λ_i, in the unit of F'\n",
           script);
+    put_legend(script, true);
     fprintf(script,
             "set xrange [0.9:%.0f]\nset yrange [%.3g:%.3g]\n"
-            "plot data using 1:($2 > 0 ? $2 : NaN) with lines lw 3.5 lc rgb '#000000' title 'F'",
+            "plot data using 1:($2 > 0 ? $2 : NaN) with lines lw 4 lc rgb '#b8b8b8' title 'F'",
             1.2 * (double)longest, floor / 2, largest * 2);
     for (size_t m = 0; m < layer->n_children; m++) {
         if (fim_record_curve(&layer->children[m], "eigenvalues") == NULL)
             continue;
-        fprintf(script, ", \\\n     data using 1:($%zu > 0 ? $%zu : NaN) with linespoints pi 24", m + 3,
-                m + 3);
-        put_line_style(script, m, m);
-        fputs(" title '", script);
+        fprintf(script, ", \\\n     data using 1:($%zu > 0 ? $%zu : NaN) with linespoints", m + 3, m + 3);
+        put_line(script, layer->children[m].name, 0);
+        fprintf(script, " pi -%d title '", 24);
         put_gnuplot(script, layer->children[m].name);
         putc('\'', script);
     }
@@ -234,16 +245,16 @@ static fim_status density(const layer_row *row, const char *prefix, figure_list 
 
     fputs("set logscale xy\n"
           "set format x '10^{%T}'\nset format y '10^{%T}'\nunset mxtics\nunset mytics\n"
-          "set xlabel 'λ'\nset ylabel 'eigenvalues above λ'\n"
-          "set tmargin 6\n",
+          "set xlabel 'λ, in the unit of F'\nset ylabel 'eigenvalues above λ'\n",
           script);
+    put_legend(script, false);
     fprintf(script,
             "set xrange [%.3g:%.3g]\nset yrange [0.5:%.17g]\n"
             "set label 'those too small to be told apart stand at the left end' at graph 0.03, 0.06 "
-            "font ',10' textcolor rgb '#222222'\n"
-            "plot data index 0 using 1:($2 >= 0.5 ? $2 : NaN) with steps lw 1.8 lc rgb '#0072b2' "
+            "font points(0.87) textcolor rgb '#222222'\n"
+            "plot data index 0 using 1:($2 >= 0.5 ? $2 : NaN) with steps lw 1.4 lc rgb colour_1 "
             "title 'quadrature', \\\n"
-            "     data index 1 using 1:2 with points pt 7 ps 0.5 lc rgb '#000000' "
+            "     data index 1 using 1:2 with points pt 7 lc rgb '#000000' "
             "title 'the leading %zu'\n",
             smallest / 2, largest * 2, 2 * parameters, leading->values->size);
     FIM_TRY(draft_close(&d, 760, 460, list));
@@ -285,25 +296,30 @@ static fim_status kronecker(const layer_row *row, const char *prefix, figure_lis
 
     double rank = value_or_nan(row->layer, "rank_1_percent");
     if (isfinite(rank))
-        fprintf(script,
-                "set arrow from graph 0, first 0.01 to %.0f, 0.01 nohead lw 1 dt '.' lc rgb '#222222'\n"
-                "set arrow from %.0f, 0.01 to %.0f, graph 0 nohead lw 1 dt '.' lc rgb '#222222'\n"
-                "set label '1 %% with R = %.0f' at graph 0.02, first 0.01 offset 0,-0.7 font ',10' "
-                "textcolor rgb '#222222'\n",
-                rank, rank, rank, rank);
+        fprintf(
+            script,
+            "set arrow from graph 0, first 0.01 to graph 1, first 0.01 nohead lw 1 dt '.' lc rgb '#222222'\n"
+            "set arrow from %.0f, 0.01 to %.0f, graph 0 nohead lw 1 dt '.' lc rgb '#222222'\n"
+            "set label '1 %% with R = %.0f' at graph %s, first 0.01 %s offset 0,%s font points(0.87) "
+            "textcolor rgb '#222222'\n",
+            rank, rank, rank, rank * rank > (double)n ? "0.02" : "0.98",
+            rank * rank > (double)n ? "left" : "right", rank * rank > (double)n ? "-0.7" : "0.7");
     double least = gsl_vector_get(sigma, n - 1) / gsl_vector_get(sigma, 0);
     fprintf(script, "set xrange [0.9:%.0f]\nset yrange [%.3g:2]\n", 1.2 * (double)n,
             least > 1e-10 ? least / 2 : 1e-10);
     fputs("set logscale xy\n"
           "set format y '10^{%T}'\nunset mytics\n"
           "set xlabel 'index i, number of terms R'\nset ylabel 'relative size'\n"
-          "set tmargin 6\n"
-          "few(i) = i <= 10 ? i : NaN\n" // points where one counts terms
-          "plot data using 1:($3 > 0 ? $3 : NaN) with lines lw 1.8 lc rgb '#0072b2' title 'σᵢ / σ₁', \\\n"
-          "     data using (few($1)):3 with points pt 7 ps 0.6 lc rgb '#0072b2', \\\n"
-          "     data using 1:($4 > 0 ? $4 : NaN) with lines lw 1.8 dt '-' lc rgb '#d55e00' "
+          "few(i) = i <= 10 ? i : NaN\n", // points where one counts terms
+          script);
+    put_legend(script, false);
+    fputs("set key enhanced\n"
+          "plot data using 1:($3 > 0 ? $3 : NaN) with lines lw 1.4 lc rgb colour_1 "
+          "title 'σ_i / σ_1', \\\n"
+          "     data using (few($1)):3 with points pt 7 lc rgb colour_1, \\\n"
+          "     data using 1:($4 > 0 ? $4 : NaN) with lines lw 1.4 dt '-' lc rgb colour_2 "
           "title 'error of the best R terms', \\\n"
-          "     data using (few($1)):4 with points pt 5 ps 0.6 lc rgb '#d55e00'\n",
+          "     data using (few($1)):4 with points pt 5 lc rgb colour_2\n",
           script);
     FIM_TRY(draft_close(&d, 760, 460, list));
 out:

@@ -118,14 +118,15 @@ void put_page_figures(FILE *stream, const figure_list *list, size_t first) {
     for (size_t i = first; i < list->count; i++) {
         const figure *f = &list->items[i]; // its name is made of harmless characters
         fprintf(stream, "<figure><img src=\"%s.svg\" width=\"%.0f\" height=\"%.0f\" alt=\"", f->name,
-                f->width, f->height);
+                f->width / 25.4 * 96, f->height / 25.4 * 96);
         put_html(stream, f->title);
         fputs("\">\n<figcaption>", stream);
         put_html(stream, f->title);
         fprintf(stream,
-                " (<a href=\"%s.png\">PNG</a>, <a href=\"%s.dat\">data</a>, <a href=\"%s.gp\">script</a>)"
+                " (<a href=\"%s.pdf\">PDF</a>, <a href=\"%s.png\">PNG</a>, <a href=\"%s.dat\">data</a>, <a "
+                "href=\"%s.gp\">script</a>)"
                 "</figcaption></figure>\n",
-                f->name, f->name, f->name);
+                f->name, f->name, f->name, f->name);
     }
 }
 

@@ -105,15 +105,15 @@ void put_page_grid(FILE *stream, const grid *g, const char *const *legend);
 // ---- figure.c: one mechanism for all figures ----
 
 typedef struct figure {
-    char *name;   // of its files, without extension
-    char *title;  // heads it on the page
-    char *data;   // <name>.dat
-    char *script; // gnuplot commands from the settings to `plot`
-    double width; // in points of the SVG; the PNG has twice as many
-    double height;
+    char *name;           // of its files, without extension
+    char *title;          // heads it on the page
+    char *data;           // <name>.dat
+    char *script;         // gnuplot commands from the settings to `plot`
+    double width, height; // mm
 } figure;
 
 typedef struct figure_list {
+    fim_plot_size size;
     size_t count;
     figure *items;
 } figure_list;
@@ -126,20 +126,19 @@ typedef struct draft {
 } draft;
 
 fim_status draft_open(draft *d);
-// The finished figure goes to the end of list.
+// The finished figure goes to the end of list. Its width and height are pixels of 1/96 inch on a screen; on
+// paper it is as wide as the column, and lower.
 fim_status draft_close(draft *d, double width, double height, figure_list *list);
 void draft_discard(draft *d);
 // Name and titles of a layer's figure: "layer-<name>-<what>" behind the prefix; the layer's and the
 // checkpoint's names on the figure.
 void put_layer_names(draft *d, const layer_row *row, const char *prefix, const char *what, const char *title);
+// The file's name without folders and ending.
+void file_stem(const char *path, char *buffer, size_t size);
 // Script: the figure's heading, its title above a smaller line, both as plain texts.
 void put_heading(FILE *script, const char *title, const char *subtitle);
-// Script: " lw ... lc ... dt ... pt ..." of the i-th of several lines: Okabe and Ito's colours, which
-// colour-blind readers tell apart, with dashes and points for those who print in grey.
-void put_line_style(FILE *script, size_t i, size_t dash);
-// Script: its colour alone, and its colour with open points.
-void put_fill_colour(FILE *script, size_t i);
-void put_point_style(FILE *script, size_t i);
+// Script: where the legend stands; of many lines beside the graph, when there is room, else below it.
+void put_legend(FILE *script, bool many);
 
 // The least and the largest of the positive numbers of an axis; starts as RANGE_EMPTY.
 typedef struct range {
@@ -152,19 +151,38 @@ void range_widen(range *r, double value);
 bool range_is_wide(const range *r);
 // Script: the y axis of errors in this range, from 0 or logarithmic.
 void put_error_axis(FILE *script, const range *r);
-// Script: a logarithmic y axis for this range with a number at 1, 2 and 5 of each decade, or at every decade.
+// Script: a logarithmic y axis that fits this range closely.
 void put_log_axis(FILE *script, const range *r);
-// How far apart two numbers are on that axis, as a share of it.
-double range_distance(const range *r, double a, double b);
 
 // Data: " \"<s>\"", a name in one column whatever it holds.
 void put_quoted(FILE *data, const char *s);
 // Data: " <value>", "?" for what is missing.
 void put_number(FILE *data, double value);
+
+// ---- style.c: what all figures look like ----
+
+#define STYLE_FILE "style.gnuplot"
+
+// In mm, of a figure that takes so many pixels on a screen.
+double plot_width(fim_plot_size size, double pixels);
+double plot_height(fim_plot_size size, double pixels);
+// The content of STYLE_FILE, which every script loads; the file `users` at its end, when it is not NULL.
+fim_status style_text(fim_plot_size size, const char *users, char **out);
+// Script: " ls <i>", the line of a method or an optimizer, the same in all figures; where its i-th line is
+// drawn (`again` = i > 0) and for more terms than the method's usual with dashes and points of its own.
+void put_line(FILE *script, const char *name, size_t again);
+// Script: the same for what is filled, and with open points.
+void put_fill(FILE *script, const char *name);
+void put_open_points(FILE *script, const char *name);
+
+// ---- draw.c: a figure as files ----
+
+// <folder>/<name><extension>.
+fim_status write_text(const char *folder, const char *name, const char *extension, const char *content);
 // <folder>/<name>.dat and .gp.
 fim_status figure_write(const figure *f, const char *folder);
-// By gnuplot <folder>/<name>.svg and .png. FIM_ERR_UNAVAILABLE when there is no gnuplot, FIM_ERR_IO with its
-// complaints when it fails.
+// By gnuplot <folder>/<name>.svg, .pdf and .png. FIM_ERR_UNAVAILABLE when there is no gnuplot, FIM_ERR_IO
+// with its complaints when it fails.
 fim_status figure_draw(const figure *f, const char *folder);
 
 // ---- layer_figures.c, course_figures.c ----
@@ -241,6 +259,11 @@ extern const char *const decomposition_legend[];
 // The same as a figure.
 fim_status figure_of_decomposition(const layer_row *rows, size_t count, const char *prefix,
                                    figure_list *list);
+
+// ---- heatmap.c: layers × methods ----
+
+// Of the layers of a checkpoint, when there are several.
+fim_status figure_of_errors(const layer_row *rows, size_t count, const char *prefix, figure_list *list);
 
 // ---- steps.c: the steps of the methods along a sweep of dampings ----
 

@@ -5,12 +5,19 @@
 
 #include "parts.h"
 
-// Where KFAC's error is, over the layers of a checkpoint.
-static fim_status add_decomposition(const layer_row *rows, size_t count, const char *prefix, FILE *page,
-                                    figure_list *list) {
-    const size_t first = list->count;
+// All layers of a checkpoint: their errors, and where KFAC's is.
+static fim_status add_layers(const layer_row *rows, size_t count, const char *prefix, FILE *page,
+                             figure_list *list) {
+    size_t first = list->count;
     grid g;
-    fim_status status = decomposition_grid(rows, count, &g);
+    fim_status status = figure_of_errors(rows, count, prefix, list);
+    if (status != FIM_OK)
+        return status;
+    if (list->count > first)
+        put_page_heading(page, 3, "", "All layers");
+    put_page_figures(page, list, first);
+    first = list->count;
+    status = decomposition_grid(rows, count, &g);
     if (status != FIM_OK || g.n_rows == 0)
         return status;
     put_page_heading(page, 3, "", "Where KFAC's error is, in percent of its square");
@@ -53,7 +60,7 @@ static fim_status add_report(const fim_record *report, const char *prefix, FILE 
         put_page_figures(page, list, first);
         start = new_checkpoint ? i : start;
         if (i + 1 == count || rows[i + 1].checkpoint != rows[i].checkpoint)
-            FIM_TRY(add_decomposition(rows + start, i + 1 - start, own, page, list));
+            FIM_TRY(add_layers(rows + start, i + 1 - start, own, page, list));
     }
     if (several) {
         size_t first = list->count;
@@ -124,9 +131,10 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
                                size_t n_logs, const fim_plot_options *options, const char *folder,
                                const fim_monitor *monitor) {
     fim_status status = FIM_OK;
-    figure_list list = {0};
+    figure_list list = {.size = options->size};
     text t = {0};
-    char *page = NULL;
+    char *page = NULL, *style = NULL;
+    FIM_TRY(style_text(options->size, options->style, &style));
     FIM_TRY(text_open(&t));
     put_page_begin(t.stream, options->title);
     for (size_t i = 0; i < n_reports; i++) {
@@ -141,6 +149,7 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
     FIM_TRY(text_close(&t, &page));
 
     FIM_TRY(fim_folder_make(folder));
+    FIM_TRY(write_text(folder, STYLE_FILE, "", style));
     for (size_t i = 0; i < list.count; i++)
         FIM_TRY(figure_write(&list.items[i], folder));
     FIM_TRY(write_page(folder, page));
@@ -152,6 +161,7 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
 out:
     figure_list_clear(&list);
     text_discard(&t);
+    free(style);
     free(page);
     return status;
 }

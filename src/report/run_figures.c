@@ -6,7 +6,7 @@
 
 #include "parts.h"
 
-// So many variants show training and validation in one figure, and have room for the legend inside.
+// So many variants show training and validation in one figure.
 enum { FEW = 2 };
 
 typedef struct view {
@@ -18,10 +18,10 @@ typedef struct view {
 static const view views[] = {
     {"loss-by-epoch", "Loss by epoch", "loss per output", COURSES, COURSE_LOSS, false},
     {"loss-by-seconds", "Loss by training time", "loss per output", COURSE_SECONDS, COURSE_LOSS, false},
-    {"excess-by-epoch", "Excess over the least possible loss, by epoch", "excess per output", COURSES,
+    {"excess-by-epoch", "Excess over the least loss, by epoch", "excess per output", COURSES, COURSE_EXCESS,
+     true},
+    {"excess-by-seconds", "Excess over the least loss, by training time", "excess per output", COURSE_SECONDS,
      COURSE_EXCESS, true},
-    {"excess-by-seconds", "Excess over the least possible loss, by training time", "excess per output",
-     COURSE_SECONDS, COURSE_EXCESS, true},
     {"validation-by-epoch", "Validation loss by epoch", "validation loss per output", COURSES,
      COURSE_VALIDATION, false},
     {"validation-by-seconds", "Validation loss by training time", "validation loss per output",
@@ -89,15 +89,26 @@ static void put_title(FILE *script, const variant_list *list, size_t k, const ch
     putc('\'', script);
 }
 
+static const char *optimizer_of(const variant_list *list, size_t k) {
+    return text_or_empty(list->items[k].runs[0], "optimizer");
+}
+
+// How many variants of k's optimizer come before it.
+static size_t earlier(const variant_list *list, size_t k) {
+    size_t n = 0;
+    for (size_t i = 0; i < k; i++)
+        n += strcmp(optimizer_of(list, i), optimizer_of(list, k)) == 0;
+    return n;
+}
+
 // Points of others for variant k: of its optimizer, when it is the first one of it. Returns how many there
 // are; writes them when `data` is not NULL.
 static size_t put_published(FILE *data, const variant_list *list, const fim_published *published, size_t k,
                             extent *e) {
-    const char *optimizer = text_or_empty(list->items[k].runs[0], "optimizer");
+    const char *optimizer = optimizer_of(list, k);
     size_t n = 0;
-    for (size_t i = 0; i < k; i++)
-        if (strcmp(text_or_empty(list->items[i].runs[0], "optimizer"), optimizer) == 0)
-            return 0;
+    if (earlier(list, k) > 0)
+        return 0;
     for (size_t i = 0; published != NULL && i < published->count; i++) {
         const struct fim_published_point *p = &published->points[i];
         if (strcmp(p->optimizer, optimizer) != 0 || p->epoch > e->right)
@@ -115,22 +126,14 @@ static size_t put_published(FILE *data, const variant_list *list, const fim_publ
     return n;
 }
 
-static void put_axes(FILE *script, const variant_list *list, const view *w, const extent *e, bool outside) {
-    size_t longest = 0;
-    for (size_t k = 0; k < list->count; k++) {
-        const size_t width = utf8_width(list->items[k].name) + (list->items[k].n_diverged > 0 ? 18 : 0);
-        longest = width > longest ? width : longest;
-    }
+static void put_axes(FILE *script, const view *w, const extent *e, bool few) {
     if (w->logarithmic || range_is_wide(&e->y))
         put_log_axis(script, &e->y);
     fprintf(script, "set xlabel '%s'\nset ylabel '%s'\n", w->x == COURSES ? "epoch" : "training time / s",
             w->what);
-    if (outside)
-        fprintf(script,
-                "set key at screen 0.985, graph 0.5 right center vertical maxrows %zu\nset rmargin %zu\n",
-                list->count + 1, 10 + longest);
-    else
-        fputs("set key inside right top vertical Right noreverse\n", script);
+    if (w->x == COURSES && e->longest <= 12)
+        fputs("set xtics 1\n", script);
+    put_legend(script, !few);
     if (e->bands)
         fputs("set style fill transparent solid 0.15 noborder\n", script);
 }
@@ -143,28 +146,30 @@ static void put_lines(FILE *script, const variant_list *list, const view *w, con
     for (size_t k = 0; k < list->count; k++) // below all lines
         if (list->items[k].n_counted > 1) {
             fprintf(script, "%s data index %zu using %zu:4:5 with filledcurves", lead, k, x);
-            put_fill_colour(script, k);
+            put_fill(script, optimizer_of(list, k));
             lead = ", \\\n    ";
         }
     for (size_t k = 0; k < list->count; k++) {
-        fprintf(script, "%s data index %zu using %zu:3 with linespoints pi %zu", lead, k, x, every);
-        put_line_style(script, k, list->count > FEW ? k : 0);
+        fprintf(script, "%s data index %zu using %zu:3 with linespoints", lead, k, x);
+        put_line(script, optimizer_of(list, k), earlier(list, k));
+        fprintf(script, " pi %zu", every);
         put_title(script, list, k, list->count > FEW ? "" : "training");
         lead = ", \\\n    ";
         if (!validation || !e->validated)
             continue;
-        fprintf(script, "%s data index %zu using %zu:6 with linespoints pi %zu", lead, k, x, every);
-        put_line_style(script, k, 1);
+        fprintf(script, "%s data index %zu using %zu:6 with linespoints", lead, k, x);
+        put_open_points(script, optimizer_of(list, k));
+        fprintf(script, " dt '.' pi %zu", every);
         put_title(script, list, k, "validation");
     }
     size_t index = list->count;
     for (size_t k = 0; w->x == COURSES && w->y == COURSE_LOSS && k < list->count; k++)
         if (put_published(NULL, list, published, k, &(extent){.right = e->right}) > 0) {
             fprintf(script, "%s data index %zu using 1:2 with points", lead, index++);
-            put_point_style(script, k);
+            put_open_points(script, optimizer_of(list, k));
         }
     if (index > list->count)
-        fprintf(script, "%s NaN with points lw 1.2 lc rgb '#333333' pt 6 ps 1.1 title 'published'", lead);
+        fprintf(script, "%s NaN with points lw 1.2 lc rgb '#333333' pt 6 title 'published'", lead);
     putc('\n', script);
 }
 
@@ -186,12 +191,12 @@ static fim_status run_figure(const variant_list *list, const view *w, const fim_
         put_published(d.data.stream, list, published, k, &e);
     char subtitle[256];
     snprintf(subtitle, sizeof subtitle, "%s%s",
-             w->y == COURSE_VALIDATION ? "after the epoch, of one sample, per output"
-             : w->y == COURSE_EXCESS   ? "mean over the epoch, per output, above the targets' entropy"
-                                       : "mean over the epoch of the loss of one sample, per output",
-             e.bands ? "; line: mean over the seeds, band: least to greatest of them" : "");
+             w->y == COURSE_VALIDATION ? "after the epoch"
+             : w->y == COURSE_EXCESS   ? "above the targets' entropy"
+                                       : "mean over the epoch",
+             e.bands ? "; line and band: mean and range of the seeds" : "");
     put_heading(d.script.stream, w->title, subtitle);
-    put_axes(d.script.stream, list, w, &e, !few);
+    put_axes(d.script.stream, w, &e, few);
     put_lines(d.script.stream, list, w, published, &e, validation);
     FIM_TRY(draft_close(&d, few ? 760 : 900, 460, figures));
 out:

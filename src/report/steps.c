@@ -115,16 +115,16 @@ static fim_status draw(const layer_row *row, const step_figure *kind, const char
     }
     fprintf(script,
             "set logscale x\nset format x '10^{%%L}'\n"
-            "set xlabel 'damping λ, in the unit of F'\nset ylabel '%s'\n"
-            "set key at screen 0.985, graph 0.5 right center vertical\nset rmargin 24\n",
+            "set xlabel 'damping λ, in the unit of F'\nset ylabel '%s'\n",
             kind->label);
+    put_legend(script, true);
     if (kind->axis != NULL)
         fputs(kind->axis, script);
     else
         put_error_axis(script, &axis);
     for (size_t m = 0; m < layer->n_children; m++) {
         fprintf(script, "%s data using 1:%zu with linespoints", m == 0 ? "plot" : ", \\\n    ", m + 2);
-        put_line_style(script, m, m);
+        put_line(script, layer->children[m].name, 0);
         fputs(" title '", script);
         put_gnuplot(script, layer->children[m].name);
         putc('\'', script);
@@ -143,10 +143,9 @@ fim_status figures_of_steps(const layer_row *row, const char *prefix, figure_lis
         {"step_length_ratio", "step-length", "length of the damped step", "‖step‖ / ‖exact step‖", NULL},
         {"model_decrease", "step-decrease", "decrease of the quadratic model",
          "q(step) / q(exact step), cut at −1", "set yrange [-1:1.05]\n"},
-        {"model_decrease_scaled", "step-decrease-scaled", "decrease by the step at its best length",
+        {"model_decrease_scaled", "step-decrease-scaled", "decrease at the best length",
          "q(step) / q(exact step)", "set yrange [0:1.05]\n"},
-        {"stein_divergence", "step-stein", "Stein divergence of the damped operators", "tr M − ln det M − D",
-         NULL}};
+        {"stein_divergence", "step-stein", "Stein divergence", "tr M − ln det M − D", NULL}};
     fim_status status = FIM_OK;
     const fim_curve *damping = fim_record_curve(row->layer, "step_damping");
     if (damping == NULL || damping->values->size < 2)

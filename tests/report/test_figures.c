@@ -1,49 +1,9 @@
 // Figures and their page: what is written, that it holds the record's numbers, and that gnuplot takes it.
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "sample.h"
-
-// A folder of its own for each test, removed by the operating system's clean-up of /tmp at the latest.
-static char *scratch(void) {
-    static char folder[] = "/tmp/fim-test-figures-XXXXXX";
-    cr_assert(mkdtemp(folder) != NULL);
-    return folder;
-}
-
-static char *read_text(const char *folder, const char *name) {
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    cr_assert(file != NULL, "%s is missing", path);
-    char *content = calloc(1, 1 << 20);
-    size_t size = fread(content, 1, (1 << 20) - 1, file);
-    cr_assert(size > 0 && size < (1 << 20) - 1, "%s", path);
-    fclose(file);
-    return content;
-}
-
-static bool exists(const char *folder, const char *name, const char *extension) {
-    char path[400];
-    struct stat info;
-    snprintf(path, sizeof path, "%s/%s%s", folder, name, extension);
-    return stat(path, &info) == 0 && info.st_size > 0;
-}
-
-static void remove_folder(const char *folder) {
-    char command[400];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    cr_assert(eq(int, system(command), 0));
-}
-
-static bool have_gnuplot(void) {
-    bool found = system("gnuplot --version >/dev/null 2>&1") == 0;
-    if (!found)
-        cr_log_warn("SKIPPED: gnuplot is not installed, nothing was drawn");
-    return found;
-}
+#include "folder.h"
 
 Test(figures, every_figure_is_drawn_and_on_the_page) {
     static const char *const names[] = {"layer-4-errors",
@@ -62,8 +22,8 @@ Test(figures, every_figure_is_drawn_and_on_the_page) {
     char *page = read_text(folder, "index.html");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char source[100];
-        static const char *const extensions[] = {".dat", ".gp", ".svg", ".png"};
-        for (size_t e = 0; e < 4; e++)
+        static const char *const extensions[] = {".dat", ".gp", ".svg", ".pdf", ".png"};
+        for (size_t e = 0; e < 5; e++)
             cr_assert(exists(folder, names[i], extensions[e]), "%s%s", names[i], extensions[e]);
         snprintf(source, sizeof source, "<img src=\"%s.svg\"", names[i]);
         cr_assert(strstr(page, source) != NULL, "%s", source);
@@ -84,16 +44,6 @@ Test(figures, every_figure_is_drawn_and_on_the_page) {
     fim_record_clear(&report);
 }
 
-// Without gnuplot: what needs none is there, and the message tells the way. Used below for what data files
-// hold.
-static void plot_without_gnuplot(const fim_record *report, const char *folder) {
-    char *path = strdup(getenv("PATH"));
-    setenv("PATH", "", 1);
-    cr_assert(eq(int, fim_report_plot(report, "t", folder, NULL), FIM_ERR_UNAVAILABLE));
-    setenv("PATH", path, 1);
-    free(path);
-}
-
 Test(figures, without_gnuplot_all_but_the_pictures_is_written) {
     fim_record report;
     const char *folder = scratch();
@@ -101,14 +51,14 @@ Test(figures, without_gnuplot_all_but_the_pictures_is_written) {
     plot_without_gnuplot(&report, folder);
     cr_assert(strstr(fim_message(), "gnuplot *.gp") != NULL && strstr(fim_message(), folder) != NULL, "%s",
               fim_message());
-    static const char *const names[] = {"checkpoint-0-layer-4-errors",
-                                        "checkpoint-1-layer-out=3C=26=3E-kronecker",
-                                        "layer-4-course-frobenius_error"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const names[] = {
+        "checkpoint-0-layer-4-errors", "checkpoint-1-layer-out=3C=26=3E-kronecker",
+        "checkpoint-1-heatmap-frobenius_error", "layer-4-course-frobenius_error"};
+    for (size_t i = 0; i < 4; i++) {
         cr_assert(exists(folder, names[i], ".dat") && exists(folder, names[i], ".gp"), "%s", names[i]);
         cr_assert(exists(folder, names[i], ".svg") == false);
     }
-    cr_assert(exists(folder, "index", ".html"));
+    cr_assert(exists(folder, "index", ".html") && exists(folder, "style", ".gnuplot"));
     remove_folder(folder);
     fim_record_clear(&report);
 }
@@ -132,6 +82,24 @@ Test(figures, data_hold_the_numbers_of_the_record) {
         else
             cr_assert(strtod(spectrum, NULL) == sample_methods[m].spectrum);
     }
+    free(data);
+
+    // The same errors as cells; the second layer's are the second row.
+    data = read_text(folder, "heatmap-frobenius_error.dat");
+    line = strchr(data, '\n') + 1;
+    for (size_t r = 0; r < 2; r++, line = strchr(line, '\n') + 1) {
+        double d_a, d_g, error;
+        int length;
+        cr_assert(eq(int, sscanf(line, " \"%*[^\"]\" %lf %lf%n", &d_a, &d_g, &length), 2), "%s", line);
+        cr_assert(d_a == (r == 0 ? 31 : 51) && d_g == (r == 0 ? 250 : 25));
+        const char *cursor = line + length;
+        for (size_t m = 0; m < SAMPLE_METHODS; m++, cursor += length) {
+            cr_assert(eq(int, sscanf(cursor, " %lf%n", &error, &length), 1), "%s", cursor);
+            cr_assert(error == sample_methods[m].frobenius);
+        }
+        cr_assert(eq(int, *cursor, '\n'));
+    }
+    cr_assert(eq(int, *line, '\0'));
     free(data);
 
     // Spectra are thinned: the first and the last are there, and each line is of its index.
