@@ -14,6 +14,7 @@
 
 #include "fim/io.h"
 #include "fim/linalg.h"
+#include "manual.h"
 
 // ---- Interruption ----
 
@@ -119,7 +120,7 @@ static void monitor_note(void *context, const char *text) {
 
 // ---- Options ----
 
-enum { OPTION_USAGE = 0x100, OPTION_NO_SANDBOX };
+enum { OPTION_USAGE = 0x100, OPTION_NO_SANDBOX, OPTION_DESCRIBE };
 
 static const struct argp_option common_options[] = {
     {"threads", 't', "N", 0, "Threads to use (default: all cores)", 0},
@@ -133,6 +134,7 @@ static const struct argp_option common_options[] = {
     {"help", 'h', NULL, 0, "Show this help", 0},
     {"usage", OPTION_USAGE, NULL, 0, "Show the options in short", -1},
     {"version", 'V', NULL, 0, "Show the version and the licence", 0},
+    {"describe", OPTION_DESCRIBE, "KIND", OPTION_HIDDEN, "man, bash, zsh: the page and the completions", 0},
     {0}};
 
 static error_t parse_common(int key, char *argument, struct argp_state *state) {
@@ -163,6 +165,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
         return ECANCELED;
     case OPTION_USAGE:
         argp_state_help(state, stdout, ARGP_HELP_USAGE);
+        return ECANCELED;
+    case OPTION_DESCRIBE:
+        cli->describe = argument;
         return ECANCELED;
     case 'V':
         printf("%s " FIM_VERSION " (fim-toolkit)\n"
@@ -225,8 +230,11 @@ static fim_status parse(fim_cli *cli, const struct argp *own, void *input, int a
     stderr = terminal;
     fclose(catcher);
     fim_status status = FIM_OK;
-    if (error == ECANCELED) // help, usage or version, and nothing else
-        exit(cli_finish(cli, cli_print(cli, "")));
+    if (error == ECANCELED) { // help, usage, version or a description, and nothing else
+        if (cli->describe != NULL)
+            status = manual_print(cli->describe, cli->tool, own, &common, stdout);
+        exit(cli_finish(cli, status == FIM_OK ? cli_print(cli, "") : status));
+    }
     if (error != 0) {
         const char *line = first_line(caught, argc > 0 ? argv[0] : cli->tool);
         if (line == NULL)

@@ -28,9 +28,10 @@ typedef struct fim_cli {
     uint64_t seed;
     size_t memory; // bytes the work may use
     bool quiet;
-    bool force;          // overwrite existing output
-    char **sorted;       // the command line, options first; what the parser keeps may point into it
-    fim_monitor monitor; // for the library: draws progress, prints notes, hears Ctrl-C
+    bool force;           // overwrite existing output
+    const char *describe; // what --describe asks for, for the build alone
+    char **sorted;        // the command line, options first; what the parser keeps may point into it
+    fim_monitor monitor;  // for the library: draws progress, prints notes, hears Ctrl-C
     // The line of progress on the terminal.
     bool terminal, drawn;
     char what[64];
