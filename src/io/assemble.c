@@ -83,14 +83,6 @@ out:
 
 // ---- The network ----
 
-static void release(fim_tensors *tensors, fim_tensor *t) {
-    if (t == NULL || t->values == NULL)
-        return;
-    free(t->values);
-    t->values = NULL;
-    tensors->left += t->count * sizeof(double);
-}
-
 static fim_status feed_group(assembly *a, const group *g, int layout) {
     static const double default_epsilon[2] = {1e-5, 1e-3}; // PyTorch's, and Keras' beside its kernels
     fim_tensor *const *part = g->part;
@@ -103,7 +95,8 @@ static fim_status feed_group(assembly *a, const group *g, int layout) {
     } else {
         FIM_TRY(fim_chain_linear(&a->chain, part[FIM_ROLE_WEIGHT], layout == 1, part[FIM_ROLE_BIAS]));
         for (size_t k = 0; k < FIM_ROLES; k++)
-            release(a->tensors, part[k]);
+            if (part[k] != NULL)
+                fim_tensor_release(a->tensors, (size_t)(part[k] - a->tensors->items));
     }
     fim_activation activation = FIM_ACTIVATION_IDENTITY;
     if (g->activation != NULL && strcmp(g->activation, "softmax") == 0)

@@ -19,8 +19,8 @@ void fim_chain_clear(fim_chain *chain);
 
 // What the next part takes: the outputs of the last one, 0 when anything goes.
 size_t fim_chain_width(const fim_chain *chain);
-// s = W a + b, with the weight (outputs, inputs), or (inputs, outputs) when `transposed`, times `factor`;
-// bias (outputs) may be NULL. FIM_ERR_SHAPE when the widths do not chain, FIM_ERR_VALUE for numbers that are
+// s = W a + b, with the weight (outputs, inputs), or (inputs, outputs) when `transposed`; bias (outputs)
+// may be NULL. FIM_ERR_SHAPE when the widths do not chain, FIM_ERR_VALUE for numbers that are
 // not finite.
 fim_status fim_chain_linear(fim_chain *chain, const fim_tensor *weight, bool transposed,
                             const fim_tensor *bias);

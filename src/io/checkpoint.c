@@ -81,6 +81,14 @@ fim_status fim_checkpoint_note(fim_checkpoint *checkpoint, const char *pattern, 
     return FIM_OK;
 }
 
+fim_status fim_checkpoint_needs_no(const char *path, const fim_checkpoint_options *options) {
+    if (options->activation == NULL && options->arch == NULL)
+        return FIM_OK;
+    return FIM_FAIL(FIM_ERR_ARGUMENT,
+                    "%s: tells its layers and activations itself; %s is for files that do not", path,
+                    options->activation != NULL ? "--activation" : "--arch");
+}
+
 // ---- Reading ----
 
 fim_status fim_checkpoint_sniff(const char *path, bool *out) {

@@ -21,6 +21,9 @@ fim_status fim_checkpoint_init(fim_checkpoint *checkpoint, fim_likelihood likeli
 fim_status fim_checkpoint_note(fim_checkpoint *checkpoint, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+// FIM_ERR_ARGUMENT when the user describes layers or activations of a file that tells them itself.
+fim_status fim_checkpoint_needs_no(const char *path, const fim_checkpoint_options *options);
+
 // Whether the file is in one of the formats of other programs, which say nothing of themselves by the names
 // in sniff.c.
 fim_status fim_checkpoint_sniff(const char *path, bool *out);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "format.h"
+
 enum { LAYERS_LIMIT = 10000 };
 
 typedef struct builder {
@@ -214,12 +216,7 @@ fim_status fim_keras_build(fim_tensors *tensors, const json_t *model, const json
     fim_status status = FIM_OK;
     layers =
         json_is_array(config) ? config : json_object_get(config, "layers"); // a bare list before Keras 2.2
-    if (options->activation != NULL || options->arch != NULL) {
-        status = FIM_FAIL(FIM_ERR_ARGUMENT,
-                          "%s: tells its layers and activations itself; %s is for files that do not",
-                          tensors->path, options->activation != NULL ? "--activation" : "--arch");
-        goto out;
-    }
+    FIM_TRY(fim_checkpoint_needs_no(tensors->path, options));
     if (json_array_size(layers) == 0 || json_array_size(layers) > LAYERS_LIMIT) {
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: its model has no list of 1 to %d layers", tensors->path,
                           LAYERS_LIMIT);

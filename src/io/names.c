@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "h5.h"
+
+bool fim_name_valid(const char *name) {
+    size_t length = strnlen(name, FIM_NAME);
+    return length > 0 && length < FIM_NAME && fim_text_valid(name, length) == length &&
+           strpbrk(name, "\n\t") == NULL;
+}
+
 const char *fim_name_strip(const char *name) {
     static const char *const wrappers[] = {"module.", "_orig_mod."};
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {

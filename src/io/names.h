@@ -16,6 +16,8 @@ typedef enum fim_role {
     FIM_ROLES
 } fim_role;
 
+// Whether a name is one line of printable UTF-8, shorter than FIM_NAME and not empty.
+bool fim_name_valid(const char *name);
 // The name without what wrappers of networks put before it ("module.", "_orig_mod.").
 const char *fim_name_strip(const char *name);
 // "encoder.0.weight" → the first 9 characters of the stripped name are the layer's, role weight. Also

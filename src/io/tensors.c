@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "h5.h"
 #include "names.h"
 
 enum { TENSORS_LIMIT = 1 << 16, CHUNK = 1 << 16 };
@@ -41,8 +40,7 @@ static fim_status grow(fim_tensors *tensors) {
 fim_status fim_tensors_add(fim_tensors *tensors, const char *name, size_t rank, const size_t *dim,
                            bool floating, fim_tensor **out) {
     fim_tensor tensor = {.rank = rank, .count = 1};
-    size_t length = strnlen(name, FIM_NAME);
-    if (length == 0 || length == FIM_NAME || fim_text_valid(name, length) != length)
+    if (!fim_name_valid(name))
         return FIM_FAIL(FIM_ERR_FORMAT, "%s: tensor %zu has a name that is not short printable UTF-8",
                         tensors->path, tensors->n);
     if (rank > FIM_TENSOR_RANK)
@@ -69,6 +67,15 @@ fim_status fim_tensors_add(fim_tensors *tensors, const char *name, size_t rank, 
     tensors->items[tensors->n] = tensor;
     *out = &tensors->items[tensors->n++];
     return FIM_OK;
+}
+
+void fim_tensor_release(fim_tensors *tensors, size_t index) {
+    fim_tensor *t = &tensors->items[index];
+    if (t->values == NULL)
+        return;
+    free(t->values);
+    t->values = NULL;
+    tensors->left += t->count * sizeof(double);
 }
 
 // ---- Numbers ----

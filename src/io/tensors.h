@@ -31,6 +31,8 @@ void fim_tensors_clear(fim_tensors *tensors);
 // FIM_ERR_SHAPE for too many dimensions. The pointer holds until the next addition.
 fim_status fim_tensors_add(fim_tensors *tensors, const char *name, size_t rank, const size_t *dim,
                            bool floating, fim_tensor **out);
+// Gives back the values of tensor `index`, and their bytes to the budget.
+void fim_tensor_release(fim_tensors *tensors, size_t index);
 
 // ---- Numbers ----
 

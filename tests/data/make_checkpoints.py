@@ -6,7 +6,8 @@
 The network, 6 -> 8 -> 5 -> 3 with tanh, is trained by PyTorch in float32 on three clusters. Files of PyTorch and NumPy
 are written by PyTorch and NumPy; safetensors and Keras' formats by hand, as their libraries write them; ONNX by the
 package onnx. classifier-data.h5 holds the data (x, y). norm.pt is a trained network with batch normalisation before
-and after activations, norm-data.h5 inputs and the logits that PyTorch computes in inference mode (x, y).
+and after activations, norm-data.h5 inputs and the logits that PyTorch computes in inference mode (x, y);
+exported.onnx and exported-data.h5 are the same of a network that PyTorch wrote as ONNX itself.
 """
 import io
 import json
@@ -174,3 +175,17 @@ train(norm, x, y)
 torch.save(norm.state_dict(), path("norm.pt"))
 with torch.no_grad():
     write_data("norm-data.h5", x[:20], norm.double()(x[:20].double()))
+
+# ---- ONNX as PyTorch exports it ----
+
+exported = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 7), torch.nn.BatchNorm1d(7), torch.nn.ELU(),
+                               torch.nn.Linear(7, 5, bias=False), torch.nn.BatchNorm1d(5), torch.nn.GELU(), torch.nn.Dropout(),
+                               torch.nn.Linear(5, 4), torch.nn.LeakyReLU(), torch.nn.Linear(4, 3))
+train(exported, x, y)
+for layer in exported:
+    if hasattr(layer, "eps"):
+        layer.eps = float(numpy.float32(layer.eps))  # as the file keeps it
+torch.onnx.export(torch.nn.Sequential(*exported, torch.nn.LogSoftmax(1)).eval(), x[:1], path("exported.onnx"), opset_version=14,
+                  input_names=["x"], dynamic_axes={"x": {0: "n"}})
+with torch.no_grad():
+    write_data("exported-data.h5", x[:20], exported.double()(x[:20].double()))

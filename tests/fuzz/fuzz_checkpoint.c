@@ -7,7 +7,8 @@
 #define SNIFF(format)  JOIN(fim_format_, format, _sniff)
 
 static fim_status work(void *context) {
-    static const fim_checkpoint_options options = {.activation = "relu", .likelihood = "categorical"};
+    static const fim_checkpoint_options options = {.activation = "relu", .likelihood = "categorical"},
+                                        none = {0};
     const char *path = context;
     fim_checkpoint checkpoint;
     bool found = false;
@@ -15,6 +16,8 @@ static fim_status work(void *context) {
     if (status != FIM_OK)
         return status;
     status = READER(FUZZ_FORMAT)(path, FUZZ_BUDGET, &options, &checkpoint);
+    if (status == FIM_ERR_ARGUMENT) // it tells all itself
+        status = READER(FUZZ_FORMAT)(path, FUZZ_BUDGET, &none, &checkpoint);
     if (status != FIM_OK)
         return status;
     status = fim_net_check(&checkpoint.net);

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import struct
+import zipfile
 
 import h5py
 import numpy as np
@@ -119,6 +120,29 @@ put("arch", "short", b'{"activation": "relu", "likelihood": "bernoulli"}')
 put("arch", "layers", json.dumps({"likelihood": "categorical", "layers": [
     {"name": "0", "weight": "a.w", "bias": "a.b", "activation": "tanh"}, {"weight": "b.w", "activation": "identity"}],
     "ignore": ["ema.*"], "layout": "out_in"}).encode())
+
+
+# ---- Checkpoints of other programs: those of tests/data ----
+
+data = os.path.join(os.path.dirname(os.path.dirname(here)), "data")
+for target, names in {"torch": ["classifier.pt", "classifier-training.pt"], "numpy": ["classifier.npy", "classifier.npz"],
+                      "keras": ["classifier-keras.h5", "classifier.weights.h5", "classifier.keras"],
+                      "onnx": ["classifier.onnx", "exported.onnx"]}.items():
+    for name in names:
+        with open(os.path.join(data, name), "rb") as f:
+            put(target, name, f.read())
+for name in ("classifier.pt", "classifier-training.pt", "norm.pt"):
+    with zipfile.ZipFile(os.path.join(data, name)) as archive:
+        put("pickle", name[:-3], next(archive.read(m) for m in archive.namelist() if m.endswith("data.pkl")))
+with zipfile.ZipFile(os.path.join(data, "classifier.keras")) as archive:
+    put("keras-config", "classifier", archive.read("config.json"))
+put("keras-config", "functional", json.dumps({"class_name": "Functional", "config": {"layers": [
+    {"class_name": "InputLayer", "config": {"name": "x"}, "inbound_nodes": []},
+    {"class_name": "Dense", "config": {"name": "a", "activation": "linear", "use_bias": False}, "inbound_nodes": [[["x", 0, 0, {}]]]},
+    {"class_name": "BatchNormalization", "config": {"name": "n", "epsilon": 0.001}, "inbound_nodes": [[["a", 0, 0, {}]]]},
+    {"class_name": "LeakyReLU", "config": {"name": "l", "negative_slope": 0.01}, "inbound_nodes": [[["n", 0, 0, {}]]]},
+    {"class_name": "Dense", "config": {"name": "b", "activation": "linear"}, "inbound_nodes": [[["l", 0, 0, {}]]]}]},
+    "compile_config": {"loss": {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}}}).encode())
 
 
 # ---- Dumps, captures, reports ----

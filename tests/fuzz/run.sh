@@ -28,7 +28,7 @@ targets=("$@")
 fuzz() {
     local target=$1 options=()
     case $target in
-    blocks | hdf5 | native | report | keras*) options=(-fork=1 -ignore_crashes=1 -ignore_ooms=1 -ignore_timeouts=1) ;;
+    blocks | hdf5 | native | report | keras) options=(-fork=1 -ignore_crashes=1 -ignore_ooms=1 -ignore_timeouts=1) ;;
     esac
     mkdir -p "$folder/corpus/$target"
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 \

@@ -40,6 +40,9 @@ Test(formats, one_network_in_every_format) {
         {"classifier-keras.h5", "keras", true},
         {"classifier.keras", "keras", true},
         {"classifier.weights.h5", "keras", false},
+#ifdef FIM_HAVE_ONNX
+        {"classifier.onnx", "onnx", true},
+#endif
     };
     static const fim_checkpoint_options options = {.activation = "tanh", .likelihood = "categorical"};
     fim_net expected;

@@ -34,7 +34,8 @@ static const struct {
              {"jansson.h", "io report", true}, {"zip.h", "io", false},
              {"zlib.h", "io", false},          {"sha256.h", "io", false},
              {"omp.h", "linalg", false},       {"spawn.h", "report", false},
-             {"dlfcn.h", "linalg", false},     {"gsl/gsl_cblas.h", "linalg", false}};
+             {"dlfcn.h", "linalg", false},     {"gsl/gsl_cblas.h", "linalg", false},
+             {"onnx.pb-c.h", "io", false},     {"protobuf-c/protobuf-c.h", "io", false}};
 
 // Public lists that are no header of a room's name.
 static const struct {
