@@ -215,7 +215,7 @@ static fim_status walk_block(const fim_fisher *f) {
         FIM_TRY(fim_approx_build(&methods[k], f, &options, &op, &info));
         FIM_TRY(fim_op_dense(op, dense));
         FIM_TRY(fim_op_visit(op, see_matrix, &rows));
-        const fim_inverse_options damped = {0.1, FIM_DAMPING_FACTOR, FIM_INDEFINITE_FALLBACK};
+        const fim_inverse_options damped = {0.1, FIM_DAMPING_FACTOR, FIM_INDEFINITE_FALLBACK, 0};
         status = fim_inverse_init(op, &damped, &inverse);
         if (status == FIM_OK)
             FIM_TRY(fim_inverse_apply(&inverse, x, y));

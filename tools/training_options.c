@@ -28,6 +28,7 @@ enum {
     OPTION_AVERAGE,
     OPTION_CLIP,
     OPTION_TOLERANCE,
+    OPTION_INVERSE_TOLERANCE,
     OPTION_COLD,
     OPTION_COMPARE,
     OPTION_GRID,
@@ -121,6 +122,11 @@ static const struct argp_option options[] = {
     {"clip", OPTION_CLIP, "K", 0,
      "Steps are scaled by min(1, sqrt(K / sum |<g, P g>|)); 0: never (default: 0.01)", 4},
     {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-4)", 4},
+    {"inverse-tolerance", OPTION_INVERSE_TOLERANCE, "T", 0,
+     "Curvature below T times the damping may be left out of the inverse of one or two terms, which is "
+     "cheaper "
+     "without it; 0: all is kept (default: 1e-3)",
+     4},
     {"cold-start", OPTION_COLD, NULL, 0, "Iterative methods start anew, not from their last result", 4},
     {NULL, 0, NULL, 0, "Comparison:", 5},
     {"compare", OPTION_COMPARE, "LIST", 0,
@@ -211,6 +217,8 @@ static error_t parse_natural(int key, char *argument, training_settings *s) {
         return cli_check(fim_parse_double(argument, "--clip", 0, 1e300, &o->clip));
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.5, &o->tolerance));
+    case OPTION_INVERSE_TOLERANCE:
+        return cli_check(fim_parse_double(argument, "--inverse-tolerance", 0, 0.1, &o->inverse.tolerance));
     case OPTION_COLD:
         o->warm_start = false;
         return 0;

@@ -61,6 +61,14 @@ fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values);
 // and one eigendecomposition, of L⁻¹ C L⁻ᵀ. FIM_NOT_POSITIVE when A is not.
 fim_status fim_eigen_generalized(gsl_matrix *c, gsl_matrix *a, gsl_vector *values);
 
+// ‖m‖₂ of a symmetric m (n, n), lower triangle read, from above and within two thousandths.
+fim_status fim_symmetric_norm(const gsl_matrix *m, double *out);
+// The eigenpairs of symmetric m (n, n) with |λ| > threshold >= 0: *count of them, by Sylvester's law, so that
+// none is missed. When they are 1 to `most`, *values (count) has them, the largest |λ| first, and *vectors
+// (count, n), orthonormal, one a row; otherwise both are NULL.
+fim_status fim_eigen_above(const gsl_matrix *m, double threshold, size_t most, size_t *count,
+                           gsl_vector **values, gsl_matrix **vectors);
+
 // The triangular factor of m = Q R, m (rows, columns) with rows >= columns: R takes the first `columns` rows
 // of m, with zeros below its diagonal; the other rows are destroyed. RᵀR = mᵀm without its squared condition.
 fim_status fim_triangular_factor(gsl_matrix *m);
@@ -76,6 +84,9 @@ double fim_cholesky_log_det(const gsl_matrix *l);
 fim_status fim_cholesky_inverse(gsl_matrix *l);
 // Every row x of b (k, n) becomes (L Lᵀ)⁻¹ x.
 fim_status fim_cholesky_solve(const gsl_matrix *l, gsl_matrix *b);
+
+// c becomes L⁻¹ C L⁻ᵀ for symmetric C (n, n), lower triangles read; both triangles are written.
+fim_status fim_cholesky_congruence(const gsl_matrix *l, gsl_matrix *c);
 
 // m = L Q, m (rows, columns) with rows <= columns: m becomes Q, whose rows are orthonormal, and l (rows,
 // rows) the lower triangular L.

@@ -110,25 +110,38 @@ typedef struct fim_inverse_options {
     double damping; // λ >= 0
     fim_damping_form form;
     fim_indefinite indefinite;
+    double tolerance; // relative error allowed in each eigenvalue of the inverse, see below; 0: none
 } fim_inverse_options;
 
-// y = K_a ((K_aᵀ x K_g) ∘ W) K_gᵀ, or y = K_a x K_g with symmetric K_a and K_g where there is no W. A NULL K
-// is the identity.
-typedef struct fim_inverse {
-    size_t d_a, d_g;
-    gsl_matrix *k_a, *k_g; // (d_a, d_a) and (d_g, d_g), or NULL
-    gsl_matrix *w;         // (d_a, d_g), or NULL
-    size_t changed;        // directions that the rule for indefinite sums concerned: below its bound
-    bool fell_back;        // the second term was dropped for them
-    double log_det;        // ln det of what was inverted, after the changes
-} fim_inverse;
+// ---- What an inverse is, in both precisions (inverse_real.h) ----
+
+#define FIM_REAL            double
+#define FIM_REAL_MATRIX     gsl_matrix
+#define FIM_REAL_NAME(name) name
+#include "fim/inverse_real.h"
+#undef FIM_REAL
+#undef FIM_REAL_MATRIX
+#undef FIM_REAL_NAME
+#define FIM_REAL            float
+#define FIM_REAL_MATRIX     gsl_matrix_float
+#define FIM_REAL_NAME(name) name##_single
+#include "fim/inverse_real.h"
+#undef FIM_REAL
+#undef FIM_REAL_MATRIX
+#undef FIM_REAL_NAME
 
 // Costs, for factors of n rows: one Cholesky inverse (n³) each for a factored single term, one
 // eigendecomposition each otherwise. FIM_NOT_POSITIVE when the damped single or first term is not positive
 // definite; singular factors need a damping.
+//
+// With a tolerance δ the inverse is cheaper where damping outweighs curvature. In a factor damped by γ,
+// eigenvalues up to δγ count as zero when no more than an eighth is larger: (G + γI)⁻¹ is 1/γ and a
+// correction of low rank. Of two terms, directions with |s t| <= δ count as those of the first term, whose
+// inverse gets a correction of low rank. What is inverted then differs from the damped operator by E with −3δ
+// F₁ <= E <= 3δ F₁, where F₁ is the damped first term, plus terms of δ². Directions that a rule concerns have
+// |s t| near 1 and more: they are found all the same.
 fim_status fim_inverse_init(const fim_op *op, const fim_inverse_options *options, fim_inverse *out);
-void fim_inverse_clear(fim_inverse *inverse);
-// x and y (d_a, d_g) are different.
+// y = inverse x; x and y (d_a, d_g) are different.
 fim_status fim_inverse_apply(const fim_inverse *inverse, const gsl_matrix *x, gsl_matrix *y);
 
 // ---- Looking inside, for reports: the factors by name ----

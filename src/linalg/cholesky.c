@@ -23,6 +23,12 @@ static void clear_above(gsl_matrix *l) {
             gsl_matrix_set(l, i, j, 0);
 }
 
+static void fill_above(gsl_matrix *m) {
+    for (size_t i = 0; i < m->size1; i++)
+        for (size_t j = i + 1; j < m->size1; j++)
+            gsl_matrix_set(m, i, j, gsl_matrix_get(m, j, i));
+}
+
 fim_status fim_cholesky(gsl_matrix *m) {
     fim_status status = check_square(m, "the Cholesky factor");
     if (status != FIM_OK || m->size1 == 0)
@@ -48,9 +54,8 @@ fim_status fim_cholesky_inverse(gsl_matrix *l) {
         return status;
     status = lapack_check(LAPACKE_dpotri(LAPACK_COL_MAJOR, 'U', (lapack_int)n, l->data, (lapack_int)l->tda),
                           "dpotri", n, n);
-    for (size_t i = 0; status == FIM_OK && i < n; i++)
-        for (size_t j = i + 1; j < n; j++)
-            gsl_matrix_set(l, i, j, gsl_matrix_get(l, j, i));
+    if (status == FIM_OK)
+        fill_above(l);
     return status;
 }
 
@@ -66,6 +71,20 @@ fim_status fim_cholesky_solve(const gsl_matrix *l, gsl_matrix *b) {
     return lapack_check(LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', (lapack_int)l->size1, (lapack_int)b->size1,
                                        l->data, (lapack_int)l->tda, b->data, (lapack_int)b->tda),
                         "dpotrs", b->size1, b->size2);
+}
+
+fim_status fim_cholesky_congruence(const gsl_matrix *l, gsl_matrix *c) {
+    const size_t n = l->size1;
+    if (l->size2 != n || c->size1 != n || c->size2 != n)
+        return FIM_FAIL(FIM_ERR_SHAPE, "a %zu x %zu matrix relative to a Cholesky factor of %zu", c->size1,
+                        c->size2, n);
+    fim_status status = n == 0 ? FIM_OK
+                               : lapack_check(LAPACKE_dsygst(LAPACK_COL_MAJOR, 1, 'U', (lapack_int)n, c->data,
+                                                             (lapack_int)c->tda, l->data, (lapack_int)l->tda),
+                                              "dsygst", n, n);
+    if (status == FIM_OK)
+        fill_above(c);
+    return status;
 }
 
 fim_status fim_eigen_generalized(gsl_matrix *c, gsl_matrix *a, gsl_vector *values) {

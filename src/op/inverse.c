@@ -1,5 +1,4 @@
-// The damped inverse: names of its options, what the representations share, and the application.
-#include <gsl/gsl_blas.h>
+// The damped inverse: names of its options and what the representations share.
 #include <math.h>
 
 #include "op.h"
@@ -64,45 +63,16 @@ fim_status fim_inverse_init(const fim_op *op, const fim_inverse_options *options
     return status;
 }
 
-void fim_inverse_clear(fim_inverse *inverse) {
-    gsl_matrix_free(inverse->k_a);
-    gsl_matrix_free(inverse->k_g);
-    gsl_matrix_free(inverse->w);
-    *inverse = (fim_inverse){0};
-}
-
-// y = K_a x K_g, with K_aᵀ or K_gᵀ for CblasTrans; half is scratch.
-static void multiply(const fim_inverse *self, CBLAS_TRANSPOSE_t a, CBLAS_TRANSPOSE_t g, const gsl_matrix *x,
-                     gsl_matrix *half, gsl_matrix *y) {
-    if (self->k_a != NULL)
-        gsl_blas_dgemm(a, CblasNoTrans, 1, self->k_a, x, 0, half);
-    else
-        gsl_matrix_memcpy(half, x);
-    if (self->k_g != NULL)
-        gsl_blas_dgemm(CblasNoTrans, g, 1, half, self->k_g, 0, y);
-    else
-        gsl_matrix_memcpy(y, half);
-}
-
 fim_status fim_inverse_apply(const fim_inverse *inverse, const gsl_matrix *x, gsl_matrix *y) {
     const size_t d_a = inverse->d_a, d_g = inverse->d_g;
-    gsl_matrix *half = NULL, *inside = NULL;
-    fim_status status = FIM_OK;
+    gsl_matrix *scratch = NULL;
     if (x->size1 != d_a || x->size2 != d_g || y->size1 != d_a || y->size2 != d_g)
         return FIM_FAIL(FIM_ERR_SHAPE,
                         "parameter matrices of (%zu, %zu) and (%zu, %zu) for an inverse on (%zu, %zu)",
                         x->size1, x->size2, y->size1, y->size2, d_a, d_g);
-    FIM_TRY(fim_matrix_new(d_a, d_g, "a preconditioned step", &half));
-    if (inverse->w == NULL) {
-        multiply(inverse, CblasNoTrans, CblasNoTrans, x, half, y);
-    } else {
-        FIM_TRY(fim_matrix_new(d_a, d_g, "a preconditioned step", &inside));
-        multiply(inverse, CblasTrans, CblasNoTrans, x, half, inside);
-        gsl_matrix_mul_elements(inside, inverse->w);
-        multiply(inverse, CblasNoTrans, CblasTrans, inside, half, y);
-    }
-out:
-    gsl_matrix_free(half);
-    gsl_matrix_free(inside);
+    fim_status status = fim_matrix_new(2, d_a * d_g, "a preconditioned step", &scratch);
+    if (status == FIM_OK)
+        fim_inverse_multiply(inverse, x, scratch, y);
+    gsl_matrix_free(scratch);
     return status;
 }

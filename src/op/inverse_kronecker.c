@@ -6,11 +6,18 @@
 //   (A ⊗ B + C ⊗ D)⁻¹ = (K_a ⊗ K_g) diag(1/(1 + s_i t_j)) (K_a ⊗ K_g)ᵀ,
 // the formula of Koroko et al. (2201.10285) with Cholesky factors instead of square roots: the same matrix
 // for one eigendecomposition per factor instead of two.
+//
+// With a tolerance, both are taken apart where that is cheaper (fim/op.h): a factor far below its damping is
+// a number and few directions, and the sum is the first term's inverse and few directions.
+#include <gsl/gsl_blas.h>
 #include <math.h>
 
 #include "op.h"
 
 enum { A, G, SIDES };
+// Up to 1/8 of a factor's directions are found without the others; a correction costs 4 r for 2 d, and its
+// directions take a dense eigensolver beyond 1/8.
+enum { LOW_RANK_SHARE = 8, CORRECTION_SHARE = 4 };
 
 static const double singular = 1e-12; // relative to the damped first term
 static const double clamp_floor = 0.1;
@@ -53,19 +60,89 @@ static fim_status name_factor(fim_status status, size_t side, double add) {
                     side == A ? "A" : "G", add);
 }
 
-// (A + αI)⁻¹ and (G + γI)⁻¹ of the first term, in k_a and k_g.
-static fim_status invert_factors(const kronecker *self, const double add[SIDES], fim_inverse *out) {
+// M = γI + U diag(m) Uᵀ, where the eigenvalues of a factor up to δγ count as zero, when few are left.
+// Otherwise *out stays empty.
+static fim_status invert_low_rank(const gsl_matrix *m, double gamma, double delta, fim_inverse_side *out,
+                                  double *log_det, gsl_matrix **inverted) {
+    const size_t n = m->size1;
+    fim_inverse_side made = {.scale = 1 / gamma};
+    gsl_vector *values = NULL;
+    gsl_matrix *rows = NULL, *scaled = NULL;
+    size_t count;
+    double sum = 0;
+    fim_status status = FIM_OK;
+    if (!(gamma > 0) || mean_eigenvalue(m) > gamma) // hardly low: not worth the counting
+        return FIM_OK;
+    FIM_TRY(fim_eigen_above(m, delta * gamma, n / LOW_RANK_SHARE, &count, &values, &rows));
+    if (count > n / LOW_RANK_SHARE)
+        goto out;
+    FIM_TRY(fim_matrix_new(n, n, "a damped factor", inverted));
+    gsl_matrix_set_identity(*inverted);
+    gsl_matrix_scale(*inverted, gamma);
+    if (count > 0) {
+        FIM_TRY(fim_matrix_new(n, count, "directions of a factor", &made.u));
+        FIM_TRY(fim_matrix_new(n, count, "directions of a factor", &made.v));
+        FIM_TRY(fim_matrix_copy(rows, "directions of a factor", &scaled));
+    }
+    for (size_t k = 0; k < count; k++) {
+        const double value = gsl_vector_get(values, k);
+        gsl_vector_view row = gsl_matrix_row(rows, k);
+        if (!(value + gamma > 0)) { // no inverse: the Cholesky factorization says so
+            gsl_matrix_free(*inverted);
+            *inverted = NULL;
+            goto out;
+        }
+        sum += log(value + gamma);
+        gsl_matrix_set_col(made.u, k, &row.vector);
+        gsl_matrix_set_col(made.v, k, &row.vector);
+        gsl_vector_view column = gsl_matrix_column(made.v, k), times = gsl_matrix_row(scaled, k);
+        gsl_vector_scale(&column.vector, 1 / (value + gamma) - 1 / gamma);
+        gsl_vector_scale(&times.vector, value);
+    }
+    if (count > 0)
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, rows, scaled, 1, *inverted);
+    *log_det = sum + (double)(n - count) * log(gamma);
+    *out = made;
+    made = (fim_inverse_side){0};
+out:
+    gsl_matrix_free(made.u);
+    gsl_matrix_free(made.v);
+    gsl_matrix_free(rows);
+    gsl_matrix_free(scaled);
+    gsl_vector_free(values);
+    return status;
+}
+
+// (A + αI)⁻¹ and (G + γI)⁻¹ of the first term, in m_a and m_g, and what they are the inverses of, to be freed
+// by the caller also on failure.
+static fim_status invert_factors(const kronecker *self, const double add[SIDES], double delta,
+                                 fim_inverse *out, gsl_matrix *inverted[SIDES]) {
     const gsl_matrix *const factor[SIDES] = {self->a[0], self->g[0]};
-    gsl_matrix **const k[SIDES] = {&out->k_a, &out->k_g};
+    fim_inverse_side *const side[SIDES] = {&out->m_a, &out->m_g};
     const double copies[SIDES] = {(double)self->head.d_g, (double)self->head.d_a};
     fim_status status = FIM_OK;
     for (size_t s = 0; s < SIDES; s++) {
-        FIM_TRY(damped_copy(factor[s], add[s], k[s]));
-        FIM_TRY(name_factor(fim_cholesky(*k[s]), s, add[s]));
-        out->log_det += copies[s] * fim_cholesky_log_det(*k[s]);
-        FIM_TRY(fim_cholesky_inverse(*k[s]));
+        double log_det = 0;
+        if (delta > 0)
+            FIM_TRY(invert_low_rank(factor[s], add[s], delta, side[s], &log_det, &inverted[s]));
+        if (inverted[s] == NULL) {
+            FIM_TRY(damped_copy(factor[s], add[s], &inverted[s]));
+            FIM_TRY(fim_matrix_copy(inverted[s], "the inverse of a factor", &side[s]->dense));
+            FIM_TRY(name_factor(fim_cholesky(side[s]->dense), s, add[s]));
+            log_det = fim_cholesky_log_det(side[s]->dense);
+            FIM_TRY(fim_cholesky_inverse(side[s]->dense));
+        }
+        out->log_det += copies[s] * log_det;
     }
 out:
+    return status;
+}
+
+static fim_status invert_one(const kronecker *self, const double add[SIDES], double delta, fim_inverse *out) {
+    gsl_matrix *inverted[SIDES] = {NULL, NULL};
+    fim_status status = invert_factors(self, add, delta, out, inverted);
+    gsl_matrix_free(inverted[A]);
+    gsl_matrix_free(inverted[G]);
     return status;
 }
 
@@ -94,8 +171,9 @@ out:
     return status;
 }
 
-// w = 1/v, v = 1 + s t, by the rule for what is below its bound.
-static void invert_sum(const gsl_vector *s, const gsl_vector *t, fim_indefinite rule, fim_inverse *out) {
+// w = 1/v − base, v = 1 + s t, by the rule for what is below its bound.
+static void invert_sum(const gsl_vector *s, const gsl_vector *t, fim_indefinite rule, double base,
+                       fim_inverse *out) {
     const double bound = rule == FIM_INDEFINITE_CLAMP ? clamp_floor : singular;
     for (size_t i = 0; i < s->size; i++)
         for (size_t j = 0; j < t->size; j++) {
@@ -104,15 +182,16 @@ static void invert_sum(const gsl_vector *s, const gsl_vector *t, fim_indefinite 
                 v = rule == FIM_INDEFINITE_ABSOLUTE ? fmax(fabs(v), bound) : bound;
                 out->changed++;
             }
-            gsl_matrix_set(out->w, i, j, 1 / v);
+            gsl_matrix_set(out->w, i, j, 1 / v - base);
             out->log_det += log(v);
         }
 }
 
-static fim_status invert_two(const kronecker *self, const double add[SIDES], fim_indefinite rule,
-                             fim_inverse *out) {
+// Two terms in full.
+static fim_status invert_sum_fully(const kronecker *self, const double add[SIDES], fim_indefinite rule,
+                                   fim_inverse *out) {
     gsl_matrix *const *const factor[SIDES] = {self->a, self->g};
-    gsl_matrix **const k[SIDES] = {&out->k_a, &out->k_g}, *first[SIDES] = {NULL, NULL};
+    gsl_matrix **k[SIDES] = {&out->k_a, &out->k_g}, *first[SIDES] = {NULL, NULL};
     gsl_vector *values[SIDES] = {NULL, NULL};
     const double copies[SIDES] = {(double)self->head.d_g, (double)self->head.d_a};
     fim_status status = FIM_OK;
@@ -124,19 +203,84 @@ static fim_status invert_two(const kronecker *self, const double add[SIDES], fim
         out->log_det += copies[s] * fim_cholesky_log_det(first[s]);
     }
     FIM_TRY(fim_matrix_new(out->d_a, out->d_g, "the inverse of relative eigenvalues", &out->w));
-    invert_sum(values[A], values[G], rule, out);
-    if (rule == FIM_INDEFINITE_FALLBACK && out->changed > 0) {
-        const size_t changed = out->changed;
-        fim_inverse_clear(out);
-        *out = (fim_inverse){
-            .d_a = self->head.d_a, .d_g = self->head.d_g, .changed = changed, .fell_back = true};
-        FIM_TRY(invert_factors(self, add, out));
-    }
+    invert_sum(values[A], values[G], rule, 0, out);
 out:
     for (size_t s = 0; s < SIDES; s++) {
         gsl_matrix_free(first[s]);
         gsl_vector_free(values[s]);
     }
+    return status;
+}
+
+// The first term's inverse, and a correction in the directions with |s t| > δ. *done stays false when those
+// are too many to be cheaper than the sum in full.
+static fim_status invert_sum_in_part(const kronecker *self, const double add[SIDES],
+                                     const fim_inverse_options *options, fim_inverse *out, bool *done) {
+    const gsl_matrix *const second[SIDES] = {self->a[1], self->g[1]};
+    gsl_matrix **const k[SIDES] = {&out->k_a, &out->k_g}, *factor[SIDES] = {NULL, NULL},
+                       *relative[SIDES] = {NULL, NULL}, *rows[SIDES] = {NULL, NULL};
+    gsl_vector *values[SIDES] = {NULL, NULL};
+    double norm[SIDES];
+    size_t count[SIDES];
+    fim_status status = FIM_OK;
+    FIM_TRY(invert_factors(self, add, options->tolerance, out, factor));
+    for (size_t s = 0; s < SIDES; s++) {
+        FIM_TRY(name_factor(fim_cholesky(factor[s]), s, add[s]));
+        FIM_TRY(fim_matrix_copy(second[s], "a relative factor", &relative[s]));
+        FIM_TRY(fim_cholesky_congruence(factor[s], relative[s]));
+        FIM_TRY(fim_symmetric_norm(relative[s], &norm[s]));
+    }
+    *done = true;
+    if (norm[A] * norm[G] <= options->tolerance)
+        goto out; // nothing to correct
+    for (size_t s = 0; s < SIDES && *done; s++) {
+        const size_t most = relative[s]->size1 / CORRECTION_SHARE;
+        FIM_TRY(fim_eigen_above(relative[s], options->tolerance / norm[1 - s], most, &count[s], &values[s],
+                                &rows[s]));
+        *done = count[s] <= most;
+    }
+    if (!*done || count[A] == 0 || count[G] == 0)
+        goto out;
+    for (size_t s = 0; s < SIDES; s++) { // K = L⁻ᵀ Y
+        FIM_TRY(fim_matrix_new(rows[s]->size2, count[s], "a relative eigenbasis", k[s]));
+        gsl_matrix_transpose_memcpy(*k[s], rows[s]);
+        gsl_blas_dtrsm(CblasLeft, CblasLower, CblasTrans, CblasNonUnit, 1, factor[s], *k[s]);
+    }
+    FIM_TRY(fim_matrix_new(count[A], count[G], "the inverse of relative eigenvalues", &out->w));
+    invert_sum(values[A], values[G], options->indefinite, 1, out);
+out:
+    for (size_t s = 0; s < SIDES; s++) {
+        gsl_matrix_free(factor[s]);
+        gsl_matrix_free(relative[s]);
+        gsl_matrix_free(rows[s]);
+        gsl_vector_free(values[s]);
+    }
+    return status;
+}
+
+// Empty again, but for what is known of the sum.
+static void start_over(const kronecker *self, fim_inverse *out, size_t changed) {
+    fim_inverse_clear(out);
+    *out = (fim_inverse){
+        .d_a = self->head.d_a, .d_g = self->head.d_g, .changed = changed, .fell_back = changed > 0};
+}
+
+static fim_status invert_two(const kronecker *self, const double add[SIDES],
+                             const fim_inverse_options *options, fim_inverse *out) {
+    bool done = false;
+    fim_status status = FIM_OK;
+    if (options->tolerance > 0) {
+        FIM_TRY(invert_sum_in_part(self, add, options, out, &done));
+        if (!done)
+            start_over(self, out, 0);
+    }
+    if (!done)
+        FIM_TRY(invert_sum_fully(self, add, options->indefinite, out));
+    if (options->indefinite == FIM_INDEFINITE_FALLBACK && out->changed > 0) {
+        start_over(self, out, out->changed);
+        FIM_TRY(invert_one(self, add, options->tolerance, out));
+    }
+out:
     return status;
 }
 
@@ -154,6 +298,6 @@ fim_status kronecker_inverse(const fim_op *op, const fim_inverse_options *option
     if (options->form == FIM_DAMPING_EXACT)
         return invert_exactly(self, options->damping, out);
     factor_damping(self, options, add);
-    return self->terms == 1 ? invert_factors(self, add, out)
-                            : invert_two(self, add, options->indefinite, out);
+    return self->terms == 1 ? invert_one(self, add, options->tolerance, out)
+                            : invert_two(self, add, options, out);
 }

@@ -2,8 +2,9 @@
 //
 // Nothing is allocated between the first iteration and the last but by a solver of the caller's: a batch is
 // gathered by copying rows into one matrix, everything else is made for the largest batch and the widest
-// layer. A preconditioned direction is two matrix products a layer for one Kronecker term, four for a
-// diagonal between two bases: 2 d_a d_g (d_a + d_g) flops each pair, against 6 B d_a d_g of the gradient.
+// layer. A preconditioned direction (op/inverse_apply.c) is at most two matrix products a layer for one
+// Kronecker term, four for a diagonal between two bases: 2 d_a d_g (d_a + d_g) flops each pair, against 6 B
+// d_a d_g of the gradient.
 #include "engine.h"
 
 #include <stdio.h>
@@ -16,12 +17,6 @@
 
 enum { STATES = 2 };
 
-// One layer's preconditioner on gradients (d_g, d_a), which are transposed parameter matrices.
-typedef struct lens {
-    REAL_MATRIX *k_a, *k_g; // NULL: the identity
-    REAL_MATRIX *w;         // (d_g, d_a), transposed; NULL: y = K_g x K_a with symmetric factors
-} lens;
-
 struct engine {
     REAL(fim_net) net;
     REAL(fim_data) rows; // of the present batch
@@ -30,9 +25,9 @@ struct engine {
     size_t steps, states;
     REAL_MATRIX **grads, **directions; // directions NULL: they are the gradients
     REAL_MATRIX **state[STATES];
-    lens *lenses;
-    REAL_MATRIX *half[2]; // scratch of the widest layer
-    double length;        // what the present directions are to be multiplied with
+    REAL(fim_inverse) * preconditioners; // on gradients (d_g, d_a), which are transposed parameter matrices
+    REAL_MATRIX *scratch;                // (2, parameters of the widest layer)
+    double length;                       // what the present directions are to be multiplied with
     engine_solver solver;
 };
 
@@ -40,13 +35,6 @@ static void free_list(REAL_MATRIX **list, size_t n) {
     for (size_t l = 0; list != NULL && l < n; l++)
         REAL_GSL(free)(list[l]);
     free(list);
-}
-
-static void lens_clear(lens *k) {
-    REAL_GSL(free)(k->k_a);
-    REAL_GSL(free)(k->k_g);
-    REAL_GSL(free)(k->w);
-    *k = (lens){0};
 }
 
 static void engine_free(engine *e) {
@@ -57,11 +45,10 @@ static void engine_free(engine *e) {
     free_list(e->directions, n);
     for (size_t k = 0; k < STATES; k++)
         free_list(e->state[k], n);
-    for (size_t l = 0; e->lenses != NULL && l < n; l++)
-        lens_clear(&e->lenses[l]);
-    free(e->lenses);
-    REAL_GSL(free)(e->half[0]);
-    REAL_GSL(free)(e->half[1]);
+    for (size_t l = 0; e->preconditioners != NULL && l < n; l++)
+        REAL(fim_inverse_clear)(&e->preconditioners[l]);
+    free(e->preconditioners);
+    REAL_GSL(free)(e->scratch);
     REAL_GSL(free)(e->rows.x);
     REAL_GSL(free)(e->rows.y);
     free(e->rows.labels);
@@ -96,13 +83,17 @@ static fim_status engine_new(const fim_net *net, const fim_data *data, size_t ca
         FIM_TRY(like_weights(&e->net, "optimizer state", &e->state[k]));
     if (preconditioned) {
         FIM_TRY(like_weights(&e->net, "directions", &e->directions));
-        FIM_TRY(fim_alloc(net->n_layers, sizeof *e->lenses, "preconditioners", &e->lenses));
+        FIM_TRY(fim_alloc(net->n_layers, sizeof *e->preconditioners, "preconditioners", &e->preconditioners));
         size_t widest = 0;
         for (size_t l = 0; l < net->n_layers; l++)
             if (net->layers[l].w->size1 * net->layers[l].w->size2 > widest)
                 widest = net->layers[l].w->size1 * net->layers[l].w->size2;
-        for (size_t k = 0; k < 2; k++)
-            FIM_TRY(REAL(fim_matrix_new)(1, widest, "a preconditioned gradient", &e->half[k]));
+        FIM_TRY(REAL(fim_matrix_new)(2, widest, "a preconditioned gradient", &e->scratch));
+        for (size_t l = 0; l < net->n_layers; l++) { // the identity
+            const REAL_MATRIX *w = e->net.layers[l].w;
+            e->preconditioners[l] = (REAL(fim_inverse)){
+                .d_a = w->size1, .d_g = w->size2, .m_a = {.scale = 1}, .m_g = {.scale = 1}};
+        }
     }
     *out = e;
     return FIM_OK;
@@ -137,38 +128,7 @@ static fim_status engine_gradient(engine *e, const fim_data *data, const size_t 
     return status;
 }
 
-// A view of scratch in the shape of m.
-static REAL_MATRIX shaped(const REAL_MATRIX *scratch, const REAL_MATRIX *m) {
-    return (REAL_MATRIX){.size1 = m->size1, .size2 = m->size2, .tda = m->size2, .data = scratch->data};
-}
-
-// out = K_g in K_a, each transposed or not; half is scratch like `in`. NULL is the identity. The cheaper side
-// does not exist: both orders cost the same.
-static void between(const lens *k, bool first, const REAL_MATRIX *in, REAL_MATRIX *half, REAL_MATRIX *out) {
-    const REAL_MATRIX *middle = in;
-    if (k->k_g != NULL) {
-        REAL_MATRIX *to = k->k_a != NULL ? half : out;
-        REAL_GEMM(first ? CblasTrans : CblasNoTrans, CblasNoTrans, 1, k->k_g, in, 0, to);
-        middle = to;
-    }
-    if (k->k_a != NULL)
-        REAL_GEMM(CblasNoTrans, first ? CblasNoTrans : CblasTrans, 1, middle, k->k_a, 0, out);
-    else if (k->k_g == NULL)
-        REAL_GSL(memcpy)(out, in);
-}
-
-static void look_through(engine *e, const lens *k, const REAL_MATRIX *gradient, REAL_MATRIX *direction) {
-    REAL_MATRIX half = shaped(e->half[0], gradient), inside = shaped(e->half[1], gradient);
-    if (k->w == NULL) {
-        between(k, false, gradient, &half, direction);
-        return;
-    }
-    between(k, true, gradient, &half, &inside);
-    REAL_GSL(mul_elements)(&inside, k->w);
-    between(k, false, &inside, &half, direction);
-}
-
-// The same through the caller's solver, which works in float64 on parameter matrices.
+// The direction by the caller's solver, which works in float64 on parameter matrices.
 static fim_status solve(engine *e, size_t l) {
     const REAL_MATRIX *gradient = e->grads[l];
     gsl_matrix *x = NULL, *y = NULL;
@@ -203,7 +163,7 @@ static fim_status engine_direction(engine *e, double scale, double kappa, direct
         if (e->solver.solve != NULL)
             FIM_TRY(solve(e, l));
         else
-            look_through(e, &e->lenses[l], e->grads[l], e->directions[l]);
+            REAL(fim_inverse_multiply)(&e->preconditioners[l], e->grads[l], e->scratch, e->directions[l]);
         made.product += fabs(dot(e->grads[l], e->directions[l]));
     }
     if (e->directions == NULL)
@@ -230,29 +190,14 @@ static void engine_step(engine *e, double rate) {
     }
 }
 
-static fim_status copy_to(const gsl_matrix *source, bool transposed, REAL_MATRIX **out) {
-    fim_status status = FIM_OK;
-    REAL_GSL(free)(*out);
-    *out = NULL;
-    if (source == NULL)
-        return FIM_OK;
-    FIM_TRY(REAL(fim_matrix_new)(transposed ? source->size2 : source->size1,
-                                 transposed ? source->size1 : source->size2, "a preconditioner", out));
-    for (size_t i = 0; i < source->size1; i++)
-        for (size_t j = 0; j < source->size2; j++)
-            REAL_GSL(set)(*out, transposed ? j : i, transposed ? i : j, (real)gsl_matrix_get(source, i, j));
-out:
-    return status;
-}
-
 static fim_status engine_precondition(engine *e, size_t layer, const fim_inverse *inverse) {
-    lens *k = &e->lenses[layer];
-    fim_status status = copy_to(inverse->k_a, false, &k->k_a);
-    if (status == FIM_OK)
-        status = copy_to(inverse->k_g, false, &k->k_g);
-    if (status == FIM_OK)
-        status = copy_to(inverse->w, true, &k->w);
-    return status;
+    REAL(fim_inverse) copy;
+    fim_status status = REAL(fim_inverse_copy)(inverse, true, &copy);
+    if (status != FIM_OK)
+        return status;
+    REAL(fim_inverse_clear)(&e->preconditioners[layer]);
+    e->preconditioners[layer] = copy;
+    return FIM_OK;
 }
 
 static void engine_solve_with(engine *e, engine_solver solver) {
@@ -265,65 +210,132 @@ static void engine_store(const engine *e, fim_net *net) {
 
 // ---- What a continuation needs ----
 
-enum { KEPT_LENS = 1 + STATES, KEPT = KEPT_LENS + 3 };
+enum { KEPT_INVERSE = 1 + STATES, KEPT = KEPT_INVERSE + 9, NAME = 40 };
 
-// The matrices of layer l by number: weights, states, preconditioner.
-static REAL_MATRIX **kept(engine *e, size_t which, size_t l, char name[static 40]) {
-    static const char *const names[KEPT] = {"w", "state_0", "state_1", "k_a", "k_g", "lambda"};
-    snprintf(name, 40, "%s_%zu", names[which], l);
-    if (which == 0)
-        return &e->net.layers[l].w;
-    if (which < KEPT_LENS)
-        return which <= e->states ? &e->state[which - 1][l] : NULL;
-    if (e->lenses == NULL)
-        return NULL;
-    REAL_MATRIX **const parts[] = {&e->lenses[l].k_a, &e->lenses[l].k_g, &e->lenses[l].w};
-    return parts[which - KEPT_LENS];
+// One of the matrices of a layer: weights, states, the parts of the preconditioner. Its shape is (rows,
+// columns), or with `fewer` has up to as many columns, and of `fewer_rows` up to as many rows. No place: the
+// engine has no such matrix.
+typedef struct kept {
+    char name[NAME];
+    REAL_MATRIX **place;
+    size_t rows, columns;
+    bool fewer, fewer_rows;
+} kept;
+
+static kept kept_of(engine *e, size_t which, size_t l) {
+    static const char *const names[KEPT] = {"w",   "state_0", "state_1", "m_a", "m_g", "u_a",
+                                            "v_a", "u_g",     "v_g",     "k_a", "k_g", "lambda"};
+    const REAL_MATRIX *w = e->net.layers[l].w;
+    kept k = {.rows = w->size1, .columns = w->size2};
+    snprintf(k.name, NAME, "%s_%zu", names[which], l);
+    if (which == 0) {
+        k.place = &e->net.layers[l].w;
+    } else if (which < KEPT_INVERSE) {
+        k.place = which <= e->states ? &e->state[which - 1][l] : NULL;
+    } else if (e->preconditioners != NULL) {
+        REAL(fim_inverse) *const inverse = &e->preconditioners[l];
+        const struct {
+            REAL_MATRIX **place;
+            size_t rows, columns;
+        } parts[] = {{&inverse->m_a.dense, w->size1, w->size1}, {&inverse->m_g.dense, w->size2, w->size2},
+                     {&inverse->m_a.u, w->size1, w->size1},     {&inverse->m_a.v, w->size1, w->size1},
+                     {&inverse->m_g.u, w->size2, w->size2},     {&inverse->m_g.v, w->size2, w->size2},
+                     {&inverse->k_a, w->size1, w->size1},       {&inverse->k_g, w->size2, w->size2},
+                     {&inverse->w, w->size1, w->size2}};
+        const size_t part = which - KEPT_INVERSE;
+        k.place = parts[part].place;
+        k.rows = parts[part].rows;
+        k.columns = parts[part].columns;
+        k.fewer = part >= 2;
+        k.fewer_rows = which + 1 == KEPT;
+    }
+    return k;
 }
 
 static fim_status engine_save(engine *e, fim_record *out) {
     fim_status status = FIM_OK;
-    char name[40];
-    for (size_t which = 0; which < KEPT; which++)
-        for (size_t l = 0; l < e->net.n_layers; l++) {
-            REAL_MATRIX **from = kept(e, which, l, name);
+    for (size_t l = 0; l < e->net.n_layers; l++) {
+        for (size_t which = 0; which < KEPT; which++) {
+            const kept k = kept_of(e, which, l);
             gsl_matrix *to = NULL;
-            if (from == NULL || *from == NULL)
+            if (k.place == NULL || *k.place == NULL)
                 continue;
-            FIM_TRY(fim_matrix_new((*from)->size1, (*from)->size2, "the state of training", &to));
-            for (size_t k = 0; k < to->size1 * to->size2; k++)
-                to->data[k] = (double)(*from)->data[k];
-            FIM_TRY(fim_record_set_table(out, name, to));
+            FIM_TRY(fim_matrix_new((*k.place)->size1, (*k.place)->size2, "the state of training", &to));
+            for (size_t i = 0; i < to->size1 * to->size2; i++)
+                to->data[i] = (double)(*k.place)->data[i];
+            FIM_TRY(fim_record_set_table(out, k.name, to));
         }
+        if (e->preconditioners != NULL) {
+            char name[NAME];
+            snprintf(name, NAME, "scale_a_%zu", l);
+            FIM_TRY(fim_record_set(out, name, e->preconditioners[l].m_a.scale, NULL));
+            snprintf(name, NAME, "scale_g_%zu", l);
+            FIM_TRY(fim_record_set(out, name, e->preconditioners[l].m_g.scale, NULL));
+        }
+    }
     FIM_TRY(fim_record_set(out, "steps", (double)e->steps, NULL));
 out:
     return status;
 }
 
+static fim_status load_matrix(engine *e, const fim_record *in, size_t which, size_t l) {
+    const kept k = kept_of(e, which, l);
+    const fim_table *table = fim_record_table(in, k.name);
+    if (k.place == NULL)
+        return FIM_OK;
+    if (which >= KEPT_INVERSE) {
+        REAL_GSL(free)(*k.place);
+        *k.place = NULL;
+        if (table == NULL)
+            return FIM_OK;
+    }
+    const gsl_matrix *m = table != NULL ? table->values : NULL;
+    if (m == NULL || m->size1 > k.rows || m->size2 > k.columns || (m->size1 < k.rows && !k.fewer_rows) ||
+        (m->size2 < k.columns && !k.fewer))
+        return FIM_FAIL(FIM_ERR_SHAPE, "the state has %s matrix %s, expected (%zu, %zu)",
+                        m == NULL ? "no" : "another", k.name, k.rows, k.columns);
+    fim_status status =
+        *k.place != NULL ? FIM_OK : REAL(fim_matrix_new)(m->size1, m->size2, "a preconditioner", k.place);
+    for (size_t i = 0; status == FIM_OK && i < m->size1; i++)
+        for (size_t j = 0; j < m->size2; j++)
+            REAL_GSL(set)(*k.place, i, j, (real)gsl_matrix_get(m, i, j));
+    return status;
+}
+
+static bool same_columns(const REAL_MATRIX *u, const REAL_MATRIX *v) {
+    return (u != NULL ? u->size2 : 0) == (v != NULL ? v->size2 : 0);
+}
+
+// The numbers of a preconditioner; its matrices are loaded, and must fit each other.
+static fim_status load_scales(engine *e, const fim_record *in, size_t l) {
+    REAL(fim_inverse) *const k = &e->preconditioners[l];
+    char name_a[NAME], name_g[NAME];
+    snprintf(name_a, NAME, "scale_a_%zu", l);
+    snprintf(name_g, NAME, "scale_g_%zu", l);
+    const fim_value *a = fim_record_value(in, name_a), *g = fim_record_value(in, name_g);
+    if (a == NULL || g == NULL || !isfinite(a->value) || !isfinite(g->value))
+        return FIM_FAIL(FIM_ERR_FORMAT, "the state has no sound values %s and %s", name_a, name_g);
+    k->m_a.scale = a->value;
+    k->m_g.scale = g->value;
+    const size_t r_a = k->k_a != NULL ? k->k_a->size2 : k->d_a, r_g = k->k_g != NULL ? k->k_g->size2 : k->d_g;
+    if (!same_columns(k->m_a.u, k->m_a.v) || !same_columns(k->m_g.u, k->m_g.v) ||
+        (k->w != NULL && (k->w->size1 != r_a || k->w->size2 != r_g)))
+        return FIM_FAIL(FIM_ERR_SHAPE,
+                        "the state's preconditioner of layer %zu has parts that do not fit each other", l);
+    return FIM_OK;
+}
+
 static fim_status engine_load(engine *e, const fim_record *in) {
     fim_status status = FIM_OK;
-    char name[40];
     const fim_value *steps = fim_record_value(in, "steps");
     if (steps == NULL || !(steps->value >= 0 && steps->value < 0x1p53))
         return FIM_FAIL(FIM_ERR_FORMAT, "the state has no sound value steps");
-    for (size_t which = 0; which < KEPT; which++)
-        for (size_t l = 0; l < e->net.n_layers; l++) {
-            REAL_MATRIX **to = kept(e, which, l, name);
-            const fim_table *table = fim_record_table(in, name);
-            if (to == NULL || (table == NULL && *to == NULL))
-                continue;
-            const REAL_MATRIX *w = e->net.layers[l].w;
-            const size_t rows = which == KEPT_LENS ? w->size2 : w->size1;
-            const size_t columns = which == KEPT_LENS + 1 ? w->size1 : w->size2;
-            if (table == NULL || table->values->size1 != rows || table->values->size2 != columns)
-                return FIM_FAIL(FIM_ERR_SHAPE, "the state has %s matrix %s, expected (%zu, %zu)",
-                                table == NULL ? "no" : "another", name, rows, columns);
-            if (*to == NULL)
-                FIM_TRY(REAL(fim_matrix_new)(rows, columns, "a preconditioner", to));
-            for (size_t i = 0; i < rows; i++)
-                for (size_t j = 0; j < columns; j++)
-                    REAL_GSL(set)(*to, i, j, (real)gsl_matrix_get(table->values, i, j));
-        }
+    for (size_t l = 0; l < e->net.n_layers; l++) {
+        for (size_t which = 0; which < KEPT; which++)
+            FIM_TRY(load_matrix(e, in, which, l));
+        if (e->preconditioners != NULL)
+            FIM_TRY(load_scales(e, in, l));
+    }
     e->steps = (size_t)steps->value;
 out:
     return status;

@@ -46,8 +46,8 @@ typedef struct engine_class {
     void (*solve_with)(engine *e, engine_solver solver);
     // Weights to a float64 network of the same shape.
     void (*store)(const engine *e, fim_net *net);
-    // Everything a continuation needs but the solver: tables w_<l>, state_<k>_<l>, k_a_<l>, k_g_<l>,
-    // lambda_<l>, value steps.
+    // Everything a continuation needs but the solver: tables w_<l>, state_<k>_<l>, the parts of the
+    // preconditioners, value steps.
     fim_status (*save)(engine *e, fim_record *out);
     fim_status (*load)(engine *e, const fim_record *in);
 } engine_class;

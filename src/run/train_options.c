@@ -20,7 +20,10 @@ fim_train_options fim_train_defaults(void) {
         .statistics_every = 100,
         .inverse_every = 100,
         .average = 0.95,
-        .inverse = {.damping = -1, .form = FIM_DAMPING_PAPER, .indefinite = FIM_INDEFINITE_ABSOLUTE},
+        .inverse = {.damping = -1,
+                    .form = FIM_DAMPING_PAPER,
+                    .indefinite = FIM_INDEFINITE_ABSOLUTE,
+                    .tolerance = 1e-3},
         .clip = 0.01,
         .tolerance = 1e-4,
         .warm_start = true,
@@ -105,6 +108,7 @@ fim_status options_check(const fim_train_options *o) {
                    {"the damping", o->inverse.damping, HUGE_VAL},
                    {"the clipping constant", o->clip, HUGE_VAL},
                    {"the tolerance", o->tolerance, 1},
+                   {"the tolerance of the inverse", o->inverse.tolerance, 1},
                    {"the factor of the schedule", o->schedule_factor, HUGE_VAL},
                    {"the weight of the past", o->average, 1}};
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
@@ -176,6 +180,7 @@ static fim_status describe_natural(const fim_train_options *o, fim_record *out) 
                   {"damping", o->inverse.damping},
                   {"clip_kappa", o->clip},
                   {"tolerance", o->tolerance},
+                  {"inverse_tolerance", o->inverse.tolerance},
                   {"warm_start", o->warm_start}};
     for (size_t k = 0; k < sizeof values / sizeof *values; k++)
         FIM_TRY(fim_record_set(out, values[k].name, values[k].value, NULL));

@@ -90,7 +90,7 @@ Test(inverse, of_one_term_solves_with_the_damped_operator_in_every_form) {
             for (fim_damping_form form = FIM_DAMPING_FACTOR; form <= FIM_DAMPING_EXACT; form++)
                 for (size_t l = 0; l < 2; l++) {
                     const double lambda = dampings[l] * blocks[i].norm;
-                    const fim_inverse_options options = {lambda, form, FIM_INDEFINITE_ABSOLUTE};
+                    const fim_inverse_options options = {lambda, form, FIM_INDEFINITE_ABSOLUTE, 0};
                     const built b = build(one_term[k], blocks[i].f);
                     gsl_matrix *rest;
                     const gsl_matrix *damped = damped_first(&b, form, lambda, &rest);
@@ -108,7 +108,7 @@ Test(inverse, of_a_diagonal_in_a_basis_is_exactly_damped_in_every_form) {
         for (size_t k = 0; k < 3; k++)
             for (fim_damping_form form = FIM_DAMPING_FACTOR; form <= FIM_DAMPING_EXACT; form++) {
                 const double lambda = 1e-3 * blocks[i].norm;
-                const fim_inverse_options options = {lambda, form, FIM_INDEFINITE_ABSOLUTE};
+                const fim_inverse_options options = {lambda, form, FIM_INDEFINITE_ABSOLUTE, 0};
                 const built b = build(in_basis[k], blocks[i].f);
                 fim_inverse inverse;
                 TEST_OK(fim_inverse_init(b.op, &options, &inverse));
@@ -148,7 +148,7 @@ Test(inverse, of_two_terms_follows_the_rule_for_indefinite_sums) {
                     for (fim_indefinite rule = FIM_INDEFINITE_ABSOLUTE; rule <= FIM_INDEFINITE_FALLBACK;
                          rule++) {
                         const double lambda = dampings[l] * blocks[i].norm;
-                        const fim_inverse_options options = {lambda, form, rule};
+                        const fim_inverse_options options = {lambda, form, rule, 0};
                         const built b = build(two_terms[k], blocks[i].f);
                         gsl_matrix *rest;
                         const gsl_matrix *first = damped_first(&b, form, lambda, &rest);
@@ -183,8 +183,8 @@ Test(inverse, of_two_terms_follows_the_rule_for_indefinite_sums) {
 }
 
 Test(inverse, what_has_no_closed_form_says_what_has_one) {
-    const fim_inverse_options factor = {0.1, FIM_DAMPING_FACTOR, FIM_INDEFINITE_ABSOLUTE},
-                              exact = {0.1, FIM_DAMPING_EXACT, FIM_INDEFINITE_ABSOLUTE};
+    const fim_inverse_options factor = {0.1, FIM_DAMPING_FACTOR, FIM_INDEFINITE_ABSOLUTE, 0},
+                              exact = {0.1, FIM_DAMPING_EXACT, FIM_INDEFINITE_ABSOLUTE, 0};
     const built three = build("kpsvd:3", blocks[2].f), two = build("kpsvd:2", blocks[2].f);
     fim_inverse inverse = {.changed = 77};
     TEST_FAILS(fim_inverse_init(three.op, &factor, &inverse), FIM_ERR_UNAVAILABLE, "at most two");

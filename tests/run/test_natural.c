@@ -168,7 +168,7 @@ Test(natural, one_step_solves_linear_regression_where_the_block_is_kronecker) {
             continue;
         fim_train_options o = one_step(every[k]);
         o.learning_rate = 1;
-        o.inverse = (fim_inverse_options){1e-18, FIM_DAMPING_FACTOR, FIM_INDEFINITE_ABSOLUTE};
+        o.inverse = (fim_inverse_options){1e-18, FIM_DAMPING_FACTOR, FIM_INDEFINITE_ABSOLUTE, 0};
         if (strcmp(every[k], "exact") == 0)
             o.inverse.damping = 1e-11;
         fim_net net = make_net(shallow, 1);
@@ -292,7 +292,7 @@ Test(natural, log_counts_what_a_refresh_did) {
         fim_net net = make_net(deep, 3);
         fim_record log;
         fim_train_options o = one_step("deflation");
-        o.inverse = (fim_inverse_options){1e-4, FIM_DAMPING_EACH, rules[k]};
+        o.inverse = (fim_inverse_options){1e-4, FIM_DAMPING_EACH, rules[k], 0};
         o.learning_rate = 1e-300;
         o.epochs = 3;
         o.statistics_every = 2;
