@@ -78,8 +78,12 @@ static const char doc[] =
     "checkpoint, "
     "the blocks of fim-dump, or a capture made by another program (see README.md)."
     "\vThe loss is -log p(y|x) of one sample summed over the outputs; F is its Fisher block of [weight "
-    "bias], F ~ A x G.\n\n"
-    "Examples:\n"
+    "bias], F ~ A x G."
+    "\n\nCheckpoints that are read:"
+#define FIM_FORMAT(name, about) "\n  " about
+#include "fim/formats.def"
+#undef FIM_FORMAT
+    "\n\nExamples:\n"
     "  fim-analyze run/checkpoint-20.h5 --data curves:20000 -o report.h5\n"
     "  fim-analyze run/ --data curves:20000 --layers 4 --fisher mc:1 -o course.h5   (all checkpoints of a "
     "run)\n"

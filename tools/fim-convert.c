@@ -4,23 +4,29 @@
 
 #include "network.h"
 
-static const struct argp_option options[] = {{NULL, 0, NULL, 0, "Output:", 2},
-                                             {"output", 'o', "FILE", 0, "The file to write", 2},
-                                             {"to", 't' + 0x100, "FORMAT", 0,
-                                              "native (HDF5), safetensors or npz; both of the latter carry a "
-                                              "description of the network, too (default: "
-                                              "native)",
-                                              2},
-                                             {0}};
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Output:", 2},
+    {"output", 'o', "FILE", 0, "The file to write", 2},
+    {"to", 't' + 0x100, "FORMAT", 0,
+     "native (HDF5), safetensors, npz or torch (a PyTorch state dict); all of "
+     "them tell the network's activations and likelihood, too "
+     "(default: native)",
+     2},
+    {0}};
 
-static const char doc[] = "Write the network in FILE, a checkpoint of PyTorch, safetensors, Keras, NumPy or "
-                          "our own, in another format."
-                          "\vNumbers are written as float64. In safetensors and npz layer L is L.weight "
-                          "(outputs, inputs) and L.bias, "
-                          "batch normalisation being folded.\n\n"
-                          "Examples:\n"
+static const char doc[] = "Write the network in FILE, a checkpoint of any program below, in another format."
+                          "\vNumbers are written as float64. In safetensors, npz and torch layer L is "
+                          "L.weight (outputs, inputs) and "
+                          "L.bias, batch normalisation being folded."
+                          "\n\nCheckpoints that are read:"
+#define FIM_FORMAT(name, about) "\n  " about
+#include "fim/formats.def"
+#undef FIM_FORMAT
+                          "\n\nExamples:\n"
                           "  fim-convert model.pt --activation relu --likelihood categorical -o model.h5\n"
-                          "  fim-convert run/checkpoint-20.h5 --to safetensors -o model.safetensors";
+                          "  fim-convert run/checkpoint-20.h5 --to torch -o model.pt";
+
+static const char *const written[] = {"native", "safetensors", "npz", "torch"};
 
 typedef struct settings {
     fim_checkpoint_options network;
@@ -29,6 +35,7 @@ typedef struct settings {
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
     settings *s = state->input;
+    size_t index;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &s->network;
@@ -38,11 +45,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case 't' + 0x100:
         s->format = argument;
-        if (strcmp(argument, "native") != 0 && strcmp(argument, "safetensors") != 0 &&
-            strcmp(argument, "npz") != 0)
-            return cli_check(
-                FIM_FAIL(FIM_ERR_ARGUMENT, "--to: '%s' is none of native, safetensors, npz", argument));
-        return 0;
+        return cli_check(fim_context(
+            fim_name_find("format to write", written, sizeof written / sizeof *written, argument, &index),
+            "--to"));
     case ARGP_KEY_ARG:
         if (s->input != NULL)
             return cli_check(

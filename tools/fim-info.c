@@ -20,7 +20,12 @@ static const struct argp_option options[] = {
 static const char doc[] =
     "Tell what a FILE is and holds: a checkpoint, blocks of fim-dump, a report of fim-analyze, a run log of "
     "fim-train, or a data set (HDF5, IDX, .npy, .npz, or curves:N)."
-    "\vExample:\n"
+    "\vOf a checkpoint it shows the layers as they were understood. What FILE is, is told by its content."
+    "\n\nCheckpoints that are read:"
+#define FIM_FORMAT(name, about) "\n  " about
+#include "fim/formats.def"
+#undef FIM_FORMAT
+    "\n\nExample:\n"
     "  fim-info run/checkpoint-20.h5\n"
     "  fim-info --build";
 

@@ -103,7 +103,7 @@ fim_status fim_file_sniff(const char *path, fim_file_kind *out);
 // *record is initialised on success.
 fim_status fim_file_attributes(const char *path, fim_record *record);
 
-// ---- Checkpoints (src/io/formats.def) ----
+// ---- Checkpoints (include/fim/formats.def) ----
 
 // What the user says about a file that does not tell it all. NULL: nothing.
 typedef struct fim_checkpoint_options {
@@ -134,9 +134,9 @@ fim_status fim_checkpoint_read(const char *path, size_t budget, fim_net *out);
 fim_status fim_checkpoint_write(const fim_net *net, const fim_record *extra, const char *path,
                                 bool overwrite);
 
-// The network as a file of another program, "safetensors" or "npz": float64, layer l as <l>.weight (outputs,
-// inputs) and <l>.bias, with the description that fim_checkpoint_load needs. FIM_ERR_UNKNOWN for other
-// formats.
+// The network as a file of another program, "safetensors", "npz" or "torch" (a state dict, which PyTorch
+// loads with weights_only=True): float64, layer l as <l>.weight (outputs, inputs) and <l>.bias, with the
+// description that fim_checkpoint_load needs. FIM_ERR_UNKNOWN for other formats.
 fim_status fim_checkpoint_export(const fim_net *net, const char *format, const char *path, bool overwrite);
 
 // ---- Data sets ----

@@ -19,13 +19,13 @@ typedef struct format {
 
 static const format formats[] = {
 #define FIM_FORMAT(name, about) {#name, about, fim_format_##name##_sniff, fim_format_##name##_read},
-#include "formats.def"
+#include "fim/formats.def"
 #undef FIM_FORMAT
 };
 
 #define FIM_FORMAT(name, about) "; " about
 static const char known[] =
-#include "formats.def"
+#include "fim/formats.def"
     ;
 #undef FIM_FORMAT
 

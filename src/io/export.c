@@ -103,9 +103,41 @@ static fim_status write_safetensors(const array *arrays, size_t n, const char *d
     return written ? FIM_OK : not_written(path, strerror(error));
 }
 
+// ---- Zip archives ----
+
+// A member that is stored as it is; its malloc'ed bytes become libzip's in any case.
+static bool add_member(zip_t *zip, const char *name, void *bytes, size_t n) {
+    zip_source_t *source = bytes != NULL ? zip_source_buffer(zip, bytes, n, 1) : NULL;
+    zip_int64_t index = source != NULL ? zip_file_add(zip, name, source, 0) : -1;
+    if (source == NULL)
+        free(bytes);
+    else if (index < 0)
+        zip_source_free(source);
+    return index >= 0 && zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0;
+}
+
+static bool add_text(zip_t *zip, const char *name, const char *text) {
+    return add_member(zip, name, strdup(text), strlen(text));
+}
+
+typedef bool add_all_fn(zip_t *zip, const array *arrays, size_t n, const char *description);
+
+static fim_status write_zip(add_all_fn *add_all, const array *arrays, size_t n, const char *description,
+                            const char *temporary, const char *path) {
+    int code = 0;
+    zip_t *zip = zip_open(temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
+    if (zip == NULL)
+        return not_written(path, "no archive can be made there");
+    if (!add_all(zip, arrays, n, description) || zip_close(zip) != 0) {
+        fim_status status = not_written(path, zip_strerror(zip));
+        zip_discard(zip);
+        return status;
+    }
+    return FIM_OK;
+}
+
 // ---- .npz ----
 
-// A member of .npy; its buffer becomes libzip's.
 static bool add_npy(zip_t *zip, const array *a) {
     char member[NAME + 8], text[NPY_HEADER];
     unsigned char *buffer = malloc(NPY_HEADER + a->bytes);
@@ -123,51 +155,116 @@ static bool add_npy(zip_t *zip, const array *a) {
     buffer[NPY_HEADER - 1] = '\n';
     memcpy(buffer + NPY_HEADER, a->values, a->bytes);
     snprintf(member, sizeof member, "%s.npy", a->name);
-    zip_source_t *source = zip_source_buffer(zip, buffer, NPY_HEADER + a->bytes, 1);
-    zip_int64_t index = source != NULL ? zip_file_add(zip, member, source, 0) : -1;
-    if (source == NULL)
-        free(buffer);
-    else if (index < 0)
-        zip_source_free(source);
-    return index >= 0 && zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0;
+    return add_member(zip, member, buffer, NPY_HEADER + a->bytes);
+}
+
+static bool add_npz(zip_t *zip, const array *arrays, size_t n, const char *description) {
+    bool added = add_text(zip, "fim.json", description);
+    for (size_t i = 0; added && i < n; i++)
+        added = add_npy(zip, &arrays[i]);
+    return added;
 }
 
 static fim_status write_npz(const array *arrays, size_t n, const char *description, const char *temporary,
                             const char *path) {
-    int code = 0;
-    zip_t *zip = zip_open(temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
-    if (zip == NULL)
-        return not_written(path, "no archive can be made there");
-    zip_source_t *source = zip_source_buffer(zip, description, strlen(description), 0);
-    bool added = source != NULL && zip_file_add(zip, "fim.json", source, 0) >= 0;
-    if (source != NULL && !added)
-        zip_source_free(source);
-    for (size_t i = 0; added && i < n; i++)
-        added = add_npy(zip, &arrays[i]);
-    if (!added || zip_close(zip) != 0) {
-        fim_status status = not_written(path, zip_strerror(zip));
-        zip_discard(zip);
-        return status;
-    }
-    return FIM_OK;
+    return write_zip(add_npz, arrays, n, description, temporary, path);
 }
 
-// ---- Both ----
+// ---- PyTorch ----
+
+static void put_text(FILE *out, const char *text) {
+    const size_t n = strlen(text);
+    fprintf(out, "X%c%c%c%c%s", (int)(n & 0xff), (int)(n >> 8 & 0xff), 0, 0, text);
+}
+
+// Eight bytes, little-endian.
+static void put_number(FILE *out, size_t value) {
+    fputs("\x8a\x08", out);
+    for (size_t i = 0; i < 8; i++)
+        fputc((int)(value >> 8 * i & 0xff), out);
+}
+
+// A tuple of one or two numbers.
+static void put_pair(FILE *out, size_t first, size_t second, bool two) {
+    put_number(out, first);
+    if (two)
+        put_number(out, second);
+    fputs(two ? "\x86" : "\x85", out);
+}
+
+// The pickle of an OrderedDict of tensors, tensor i being all of the storage called i. Malloc'ed, or NULL.
+static char *torch_pickle(const array *arrays, size_t n, size_t *size) {
+    char *bytes = NULL;
+    FILE *out = open_memstream(&bytes, size);
+    if (out == NULL)
+        return NULL;
+    fputs("\x80\2ccollections\nOrderedDict\n)R(", out);
+    for (size_t i = 0; i < n; i++) {
+        const array *a = &arrays[i];
+        char key[24];
+        snprintf(key, sizeof key, "%zu", i);
+        put_text(out, a->name);
+        fputs("ctorch._utils\n_rebuild_tensor_v2\n((", out);
+        put_text(out, "storage");
+        fputs("ctorch\nDoubleStorage\n", out);
+        put_text(out, key);
+        put_text(out, "cpu");
+        put_number(out, a->bytes / sizeof(double));
+        fputs("tQ", out);
+        put_number(out, 0);
+        put_pair(out, a->rows, a->columns, a->columns > 0);
+        put_pair(out, a->columns > 0 ? a->columns : 1, 1, a->columns > 0); // strides
+        fputs("\x89"                                                       // needs no gradient
+              "ccollections\nOrderedDict\n)RtR",
+              out);
+    }
+    fputs("u.", out);
+    if (fclose(out) == 0)
+        return bytes;
+    free(bytes);
+    return NULL;
+}
+
+static bool add_torch(zip_t *zip, const array *arrays, size_t n, const char *description) {
+    size_t size = 0;
+    char *pickle = torch_pickle(arrays, n, &size);
+    bool added = add_member(zip, "archive/data.pkl", pickle, size) &&
+                 add_text(zip, "archive/byteorder", "little") &&
+                 add_text(zip, "archive/fim.json", description) && add_text(zip, "archive/version", "3\n");
+    for (size_t i = 0; added && i < n; i++) {
+        char name[NAME];
+        void *bytes = malloc(arrays[i].bytes);
+        if (bytes != NULL)
+            memcpy(bytes, arrays[i].values, arrays[i].bytes);
+        snprintf(name, sizeof name, "archive/data/%zu", i);
+        added = add_member(zip, name, bytes, arrays[i].bytes);
+    }
+    return added;
+}
+
+static fim_status write_torch(const array *arrays, size_t n, const char *description, const char *temporary,
+                              const char *path) {
+    return write_zip(add_torch, arrays, n, description, temporary, path);
+}
+
+// ---- All ----
+
+typedef fim_status write_fn(const array *arrays, size_t n, const char *description, const char *temporary,
+                            const char *path);
 
 fim_status fim_checkpoint_export(const fim_net *net, const char *format, const char *path, bool overwrite) {
+    static const char *const names[] = {"safetensors", "npz", "torch"};
+    static write_fn *const writers[] = {write_safetensors, write_npz, write_torch};
     array *arrays = NULL;
     char *description = NULL, *temporary = NULL;
-    size_t n = 0;
-    bool npz = strcmp(format, "npz") == 0;
+    size_t n = 0, k = 0;
     fim_status status = FIM_OK;
-    if (!npz && strcmp(format, "safetensors") != 0)
-        return FIM_FAIL(FIM_ERR_UNKNOWN, "unknown format '%s'; written are native, safetensors, npz", format);
+    FIM_TRY(fim_name_find("format to write", names, sizeof names / sizeof *names, format, &k));
     FIM_TRY(fim_context(fim_net_check(net), "%s: not written", path));
     FIM_TRY(fim_arch_write(net, &description));
     FIM_TRY(arrays_of(net, &arrays, &n));
     FIM_TRY(fim_file_begin(path, overwrite, &temporary));
-    FIM_TRY(npz ? write_npz(arrays, n, description, temporary, path)
-                : write_safetensors(arrays, n, description, temporary, path));
+    FIM_TRY(writers[k](arrays, n, description, temporary, path));
     status = fim_file_commit(temporary, path, overwrite);
     temporary = NULL;
 out:

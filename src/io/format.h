@@ -31,7 +31,7 @@ fim_status fim_checkpoint_sniff(const char *path, bool *out);
 #define FIM_FORMAT(name, about)                                                                              \
     fim_format_sniff_fn fim_format_##name##_sniff;                                                           \
     fim_format_read_fn fim_format_##name##_read;
-#include "formats.def"
+#include "fim/formats.def"
 #undef FIM_FORMAT
 
 #endif

@@ -12,61 +12,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "io/scratch.h"
+#include "tool.h"
 
 TestSuite(nothing_lost, .init = scratch_begin, .fini = scratch_end, .timeout = 600);
 
 static const size_t budget = 1 << 24;
-
-enum { WORDS = 16 };
-
-typedef struct settings {
-    bool traced;
-    size_t file_limit; // bytes that a file may have; 0: any
-} settings;
-
-// Starts a tool: '@' at the beginning of a word stands for the scratch folder, '%' for the tests' data.
-// Complaints go to the file "errors".
-static pid_t start(const char *line, settings how) {
-    char words[WORDS][256], *argv[WORDS + 1], program[512], word[256];
-    const char *cursor = line, *tools = getenv("FIM_TOOLS"), *data = getenv("FIM_TEST_DATA");
-    size_t n = 0;
-    if (tools == NULL || data == NULL)
-        cr_skip_test("FIM_TOOLS and FIM_TEST_DATA do not tell where tools and data are");
-    for (; n < WORDS && fim_list_next(&cursor, ' ', word, sizeof word); n++) {
-        snprintf(words[n], sizeof words[n], "%s%s%s",
-                 word[0] == '@'   ? scratch_folder
-                 : word[0] == '%' ? data
-                                  : "",
-                 word[0] == '@' || word[0] == '%' ? "/" : "", word + (word[0] == '@' || word[0] == '%'));
-        argv[n] = words[n];
-    }
-    argv[n] = NULL;
-    snprintf(program, sizeof program, "%s/%s", tools, words[0]);
-    const char *errors = scratch("errors");
-    setenv("OMP_WAIT_POLICY", "passive", 1); // or the tool would start itself again to have it
-    pid_t child = fork();
-    if (child == 0) {
-        int nowhere = open("/dev/null", O_WRONLY), told = open(errors, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(nowhere, 1);
-        dup2(told, 2);
-        struct rlimit limit = {how.file_limit, how.file_limit};
-        if (how.file_limit > 0)
-            setrlimit(RLIMIT_FSIZE, &limit);
-        if (how.traced && ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-            _exit(125);
-        execv(program, argv);
-        _exit(126);
-    }
-    cr_assert(child > 0);
-    return child;
-}
-
-static int finish(pid_t child) {
-    int status = 0;
-    cr_assert(waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 // The tool fails as it should: with one line that has `part`.
 static void fails(const char *line, settings how, const char *part) {

@@ -1,4 +1,4 @@
-// A reader of checkpoints: FUZZ_FORMAT of src/io/formats.def.
+// A reader of checkpoints: FUZZ_FORMAT of include/fim/formats.def.
 #include "../../src/io/format.h"
 #include "fuzz.h"
 

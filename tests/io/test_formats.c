@@ -401,7 +401,7 @@ Test(formats, a_description_tells_what_is_open) {
 
 // Random float64 numbers, mixed activations, a layer without bias.
 Test(formats, written_networks_come_back_bit_for_bit) {
-    static const char *const formats[] = {"safetensors", "npz"};
+    static const char *const formats[] = {"safetensors", "npz", "torch"};
     static const size_t rows[] = {4, 4, 2}, columns[] = {6, 4, 5};
     fim_net net;
     TEST_OK(fim_net_init_empty(&net, FIM_BERNOULLI, 3));
@@ -412,7 +412,7 @@ Test(formats, written_networks_come_back_bit_for_bit) {
                                     .bias = l != 1,
                                     .w = test_random_matrix(rows[l], columns[l], 40 + l)};
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         fim_net found;
         TEST_OK(fim_checkpoint_export(&net, formats[i], scratch("net"), i > 0));
         TEST_OK(fim_checkpoint_read(scratch("net"), budget, &found));

@@ -40,9 +40,13 @@ static const struct {
 // Public lists that are no header of a room's name.
 static const struct {
     const char *file, *room;
-} lists[] = {{"activations.def", "net"},       {"net_real.h", "net"},
-             {"inverse_real.h", "op"},         {"real.h", "linalg"},
-             {"approximations.def", "approx"}, {"metrics.def", "metric"}};
+} lists[] = {{"activations.def", "net"},
+             {"net_real.h", "net"},
+             {"inverse_real.h", "op"},
+             {"real.h", "linalg"},
+             {"approximations.def", "approx"},
+             {"metrics.def", "metric"},
+             {"formats.def", "io"}};
 
 static const char *source(const char *rest) {
     static char path[1024];
