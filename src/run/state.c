@@ -5,7 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fim/linalg.h"
 #include "train.h"
+
+enum { ARITHMETIC = 300 };
 
 static const char state_format[] = "fim-state";
 
@@ -27,13 +30,22 @@ out:
     return status;
 }
 
+// What decides the last bits beside the settings.
+static const char *arithmetic(char *buffer) {
+    char blas[ARITHMETIC - 30];
+    snprintf(buffer, ARITHMETIC, "%zu threads, %s", fim_linalg_threads(),
+             fim_linalg_describe(blas, sizeof blas));
+    return buffer;
+}
+
 fim_status state_write(const char *folder, const fim_record *settings, const position *p,
                        const engine_class *class, engine *e, const natural *n, const journal *j) {
     fim_record state, *child = NULL;
-    char *path = NULL;
+    char *path = NULL, blas[ARITHMETIC];
     fim_status status = FIM_OK;
     fim_record_init(&state, state_format);
     FIM_TRY(state_path(folder, &path));
+    FIM_TRY(fim_record_set_text(&state, "arithmetic", arithmetic(blas)));
     const struct {
         const char *name;
         double value;
@@ -83,11 +95,12 @@ static fim_status need(const fim_record *state, const char *name, const fim_reco
 }
 
 fim_status state_read(const char *folder, const fim_record *settings, size_t budget, position *p,
-                      const engine_class *class, engine *e, natural *n, journal *j, bool *found) {
+                      const engine_class *class, engine *e, natural *n, journal *j,
+                      const fim_monitor *monitor, bool *found) {
     fim_record state;
     const fim_record *child = NULL;
     position at = {0};
-    char *path = NULL;
+    char *path = NULL, now[ARITHMETIC];
     fim_status status = FIM_OK;
     fim_record_init(&state, state_format);
     *found = false;
@@ -110,6 +123,12 @@ fim_status state_read(const char *folder, const fim_record *settings, size_t bud
         FIM_TRY(need(&state, "natural", &child));
         FIM_TRY(natural_load(n, j->net, child));
     }
+    const char *then = fim_record_text(&state, "arithmetic");
+    if (strcmp(then != NULL ? then : "", arithmetic(now)) != 0)
+        fim_monitor_note(
+            monitor,
+            "the last bits may differ from a run without a break: it began with %s, and goes on with %s",
+            then != NULL ? then : "an unknown BLAS", now);
     *p = at;
     *found = true;
 out:

@@ -288,7 +288,7 @@ static fim_status finish(run *r, fim_status status, fim_record *log) {
 static fim_status take_up(run *r) {
     bool found = false;
     fim_status status = state_read(r->options->folder, &r->settings, r->options->budget, &r->at, r->class,
-                                   r->engine, r->natural, &r->journal, &found);
+                                   r->engine, r->natural, &r->journal, r->monitor, &found);
     // The engine's state has the inverses, but no solver.
     if (status == FIM_OK && found && strcmp(r->options->optimizer, "exact") == 0 && r->at.iteration > 0)
         status = natural_precondition(r->natural, r->class, r->engine, &(refresh_report){0});

@@ -97,8 +97,10 @@ typedef struct position {
 // journal.
 fim_status state_write(const char *folder, const fim_record *settings, const position *p,
                        const engine_class *class, engine *e, const natural *n, const journal *j);
-// The other way; *found is false when the folder has no state.
+// The other way; *found is false when the folder has no state. Notes when threads or BLAS are not those of
+// the state.
 fim_status state_read(const char *folder, const fim_record *settings, size_t budget, position *p,
-                      const engine_class *class, engine *e, natural *n, journal *j, bool *found);
+                      const engine_class *class, engine *e, natural *n, journal *j,
+                      const fim_monitor *monitor, bool *found);
 
 #endif

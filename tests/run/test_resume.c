@@ -90,6 +90,38 @@ Test(resume, of_a_finished_run_adds_epochs_or_nothing) {
     fim_net_clear(&net);
 }
 
+static char notes[2000];
+
+static void take_note(void *context, const char *text) {
+    (void)context;
+    snprintf(notes + strlen(notes), sizeof notes - strlen(notes), "%s\n", text);
+}
+
+Test(resume, with_other_threads_says_that_bits_may_differ) {
+    const fim_monitor monitor = {.note = take_note};
+    for (size_t threads = 1; threads <= 2; threads++) {
+        fim_net net = make_net(deep, 3);
+        fim_record log;
+        fim_train_options o = small("sgd", false);
+        o.folder = folder;
+        o.overwrite = true;
+        TEST_OK(fim_train(&net, &data, NULL, &o, NULL, NULL, NULL, NULL, &log));
+        fim_record_clear(&log);
+        o.overwrite = false;
+        o.resume = true;
+        o.epochs++;
+        notes[0] = '\0';
+        fim_linalg_setup(threads);
+        TEST_OK(fim_train(&net, &data, NULL, &o, NULL, &monitor, NULL, NULL, &log));
+        cr_assert(strstr(notes, "going on") != NULL, "%s", notes);
+        const bool warned = strstr(notes, "began with 1 threads") != NULL;
+        cr_assert(warned == (threads == 2), "%s", notes);
+        fim_linalg_setup(1);
+        fim_record_clear(&log);
+        fim_net_clear(&net);
+    }
+}
+
 Test(resume, without_a_state_starts_from_the_beginning) {
     fim_net plain = make_net(deep, 3), net = make_net(deep, 3);
     fim_train_options o = small("sgd", false);
