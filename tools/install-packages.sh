@@ -6,7 +6,8 @@ set -euo pipefail
 packages=(gcc libc6-dev meson ninja-build pkgconf libgsl-dev libhdf5-dev liblapacke-dev libopenblas-pthread-dev
           libjansson-dev zlib1g-dev libzip-dev libmd-dev libseccomp-dev protobuf-c-compiler libprotobuf-c-dev libonnx-dev gnuplot-nox)
 if [ "${1:-}" = --tests ]; then
-    packages+=(libcriterion-dev clang-format valgrind python3 python3-h5py dataset-fashion-mnist poppler-utils mandoc zsh)
+    packages+=(libcriterion-dev clang-format valgrind python3 python3-h5py dataset-fashion-mnist poppler-utils mandoc zsh
+               doxygen)
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

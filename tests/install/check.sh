@@ -20,6 +20,12 @@ for tool in analyze convert dump info plot train; do
     done
 done
 
+version=$(pkg-config --modversion fim)
+released=$(sed -n 's/^\.TH [^"]*"\([0-9-]*\)".*/\1/p' "$prefix/share/man/man1/fim-plot.1")
+grep -q "^version: $version\$" "$top/CITATION.cff" && grep -q "^date-released: $released\$" "$top/CITATION.cff" &&
+    grep -q "^## $version ($released)\$" "$top/CHANGELOG.md" ||
+    { echo "CITATION.cff or CHANGELOG.md is not of version $version, released $released"; exit 1; }
+
 read -ra cflags <<<"$(pkg-config --cflags fim)"
 read -ra libs <<<"$(pkg-config --libs fim)"
 for header in "$prefix"/include/fim/*.h; do
