@@ -29,7 +29,7 @@ grep -q "^version: $version\$" "$top/CITATION.cff" && grep -q "^date-released: $
 read -ra cflags <<<"$(pkg-config --cflags fim)"
 read -ra libs <<<"$(pkg-config --libs fim)"
 for header in "$prefix"/include/fim/*.h; do
-    [ "${header##*/}" != net_real.h ] || continue # a part of net.h
+    [[ $header != *_real.h ]] || continue # parts of net.h and op.h
     printf '#include <fim/%s>\nint main(void) { return 0; }\n' "${header##*/}" >"$scratch/alone.c"
     cc -std=c17 -Wall -Wextra -Werror -fsyntax-only "$scratch/alone.c" "${cflags[@]}"
 done
