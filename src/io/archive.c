@@ -28,40 +28,16 @@ void fim_archive_close(fim_archive *archive) {
     *archive = (fim_archive){0};
 }
 
-static int by_text(const void *a, const void *b) {
-    const char *x, *y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return strcmp(x, y);
-}
-
-// Readers of an archive with two members of one name do not agree on which one it is.
-static fim_status check_names(const fim_archive *archive) {
-    const char **names = NULL;
-    fim_status status = fim_alloc(archive->n, sizeof *names, "the names of an archive", &names);
-    if (status != FIM_OK)
-        return status;
-    for (size_t i = 0; i < archive->n; i++)
-        names[i] = fim_archive_name(archive, i);
-    if (archive->n > 1)
-        qsort(names, archive->n, sizeof *names, by_text);
-    for (size_t i = 1; i < archive->n && status == FIM_OK; i++)
-        if (strcmp(names[i - 1], names[i]) == 0)
-            status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged zip archive: two members are called '%s'",
-                              archive->path, names[i]);
-    free(names);
-    return status;
-}
-
 fim_status fim_archive_open(const char *path, fim_archive *out) {
     int code = 0;
     fim_archive archive = {.zip = zip_open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code), .path = path};
-    fim_status status = FIM_OK;
     if (archive.zip == NULL) {
         zip_error_t error;
         zip_error_init_with_code(&error, code);
-        status =
-            FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged zip archive: %s", path, zip_error_strerror(&error));
+        // Readers of an archive with two members of one name do not agree on which one it is.
+        fim_status status =
+            FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged zip archive: %s", path,
+                     code == ZIP_ER_EXISTS ? "two members have one name" : zip_error_strerror(&error));
         zip_error_fini(&error);
         return status;
     }
@@ -71,11 +47,8 @@ fim_status fim_archive_open(const char *path, fim_archive *out) {
         return FIM_FAIL(FIM_ERR_FORMAT, "%s: holds more than %d members", path, MEMBERS_LIMIT);
     }
     archive.n = (size_t)n;
-    if ((status = check_names(&archive)) == FIM_OK)
-        *out = archive;
-    else
-        fim_archive_close(&archive);
-    return status;
+    *out = archive;
+    return FIM_OK;
 }
 
 const char *fim_archive_name(const fim_archive *archive, size_t index) {
@@ -88,8 +61,7 @@ size_t fim_archive_find(const fim_archive *archive, const char *name) {
     return index >= 0 ? (size_t)index : archive->n;
 }
 
-// *size is what the member takes when it is read; nothing larger than what its bytes can expand to.
-static fim_status check_member(const fim_archive *archive, size_t index, size_t *size) {
+fim_status fim_archive_check(const fim_archive *archive, size_t index, size_t *size) {
     const char *name = fim_archive_name(archive, index);
     zip_stat_t about;
     const zip_uint64_t needed =
@@ -115,7 +87,7 @@ fim_status fim_archive_read(const fim_archive *archive, size_t index, size_t *bu
     zip_file_t *member = NULL;
     size_t size = 0;
     fim_status status = FIM_OK;
-    FIM_TRY(check_member(archive, index, &size));
+    FIM_TRY(fim_archive_check(archive, index, &size));
     FIM_TRY(fim_context(fim_budget_check(*budget, size, name, "raise --memory"), "%s", archive->path));
     FIM_TRY(fim_alloc(size + 1, 1, name, &buffer));
     member = zip_fopen_index(archive->zip, index, 0);

@@ -22,6 +22,9 @@ void fim_archive_close(fim_archive *archive);
 const char *fim_archive_name(const fim_archive *archive, size_t index);
 // The member of this name; archive->n when there is none.
 size_t fim_archive_find(const fim_archive *archive, const char *name);
+// *size is what the member takes when it is read; nothing larger than what its bytes can expand to.
+// FIM_ERR_FORMAT when it is encrypted, or compressed otherwise than by deflate.
+fim_status fim_archive_check(const fim_archive *archive, size_t index, size_t *size);
 // The bytes of a member, malloc'ed, with a 0 behind them; their number is taken from *budget.
 fim_status fim_archive_read(const fim_archive *archive, size_t index, size_t *budget, unsigned char **bytes,
                             size_t *n);

@@ -79,7 +79,7 @@ static fim_status read_member(const fim_archive *archive, size_t index, fim_tens
     if (length >= sizeof name)
         return FIM_FAIL(FIM_ERR_FORMAT, "%s: member %zu has too long a name", archive->path, index);
     snprintf(name, sizeof name, "%.*s", (int)length, member);
-    FIM_TRY(fim_stream_open_member(archive->zip, index, name, &stream));
+    FIM_TRY(fim_stream_open_member(archive, index, name, &stream));
     FIM_TRY(fim_context(fim_npy_header_read(&stream, &h), "%s", archive->path));
     if (h.kind == 'O') {
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: array '%s' holds objects of Python, expected plain numbers",

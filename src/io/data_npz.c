@@ -21,7 +21,7 @@ static fim_status read_member(const fim_archive *archive, const char *member, si
     fim_status status = FIM_OK;
     FIM_TRY(fim_alloc(size, 1, "a name", &name));
     snprintf(name, size, "%s: %s", archive->path, member);
-    FIM_TRY(fim_stream_open_member(archive->zip, index, name, &stream));
+    FIM_TRY(fim_stream_open_member(archive, index, name, &stream));
     FIM_TRY(fim_npy_read(&stream, budget, out));
 out:
     fim_stream_close(&stream);

@@ -22,14 +22,17 @@ fim_status fim_stream_open(const char *path, fim_stream *out) {
     return FIM_OK;
 }
 
-fim_status fim_stream_open_member(zip_t *archive, zip_uint64_t index, const char *name, fim_stream *out) {
-    zip_stat_t about;
-    if (zip_stat_index(archive, index, 0, &about) != 0 || (about.valid & ZIP_STAT_COMP_SIZE) == 0)
-        return FIM_FAIL(FIM_ERR_FORMAT, "%s: cannot be read: %s", name, zip_strerror(archive));
-    zip_file_t *zip = zip_fopen_index(archive, index, 0);
+fim_status fim_stream_open_member(const fim_archive *archive, size_t index, const char *name,
+                                  fim_stream *out) {
+    size_t size = 0;
+    fim_status status = fim_archive_check(archive, index, &size);
+    if (status != FIM_OK)
+        return status;
+    zip_file_t *zip = zip_fopen_index(archive->zip, index, 0);
     if (zip == NULL)
-        return FIM_FAIL(FIM_ERR_FORMAT, "%s: cannot be read: %s", name, zip_strerror(archive));
-    *out = (fim_stream){.name = name, .limit = fim_size_mul(about.comp_size, DEFLATE_RATIO), .zip = zip};
+        return FIM_FAIL(FIM_ERR_FORMAT, "%s: %s cannot be read: %s", archive->path,
+                        fim_archive_name(archive, index), zip_strerror(archive->zip));
+    *out = (fim_stream){.name = name, .limit = size, .zip = zip};
     return FIM_OK;
 }
 

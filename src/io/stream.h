@@ -3,10 +3,9 @@
 #ifndef FIM_IO_STREAM_H
 #define FIM_IO_STREAM_H
 
-#include <zip.h>
 #include <zlib.h>
 
-#include "fim/io.h"
+#include "archive.h"
 
 typedef struct fim_stream {
     const char *name; // of the file, or "file: member"
@@ -18,7 +17,8 @@ typedef struct fim_stream {
 // FIM_ERR_IO when it cannot be opened or is no regular file.
 fim_status fim_stream_open(const char *path, fim_stream *out);
 // Member `index` of an archive; *out takes `name` over as a pointer.
-fim_status fim_stream_open_member(zip_t *archive, zip_uint64_t index, const char *name, fim_stream *out);
+fim_status fim_stream_open_member(const fim_archive *archive, size_t index, const char *name,
+                                  fim_stream *out);
 void fim_stream_close(fim_stream *stream);
 
 // At most n bytes; *got < n at the end. FIM_ERR_FORMAT for damaged compression.

@@ -13,7 +13,7 @@ static fim_status work(void *context) {
     fim_checkpoint checkpoint;
     bool found = false;
     fim_status status = SNIFF(FUZZ_FORMAT)(path, &found);
-    if (status != FIM_OK)
+    if (status != FIM_OK || !found)
         return status;
     status = READER(FUZZ_FORMAT)(path, FUZZ_BUDGET, &options, &checkpoint);
     if (status == FIM_ERR_ARGUMENT) // it tells all itself

@@ -336,7 +336,7 @@ Test(formats, names_make_the_chain) {
 
 Test(formats, what_breaks_the_chain_is_named) {
     static const struct {
-        entry entries[3];
+        entry entries[4];
         size_t n;
         const char *part;
     } bad[] = {
@@ -349,6 +349,10 @@ Test(formats, what_breaks_the_chain_is_named) {
         {{{"0.weight", 3, 5}, {"temperature", 1, 0}}, 2, "'temperature' has a name that tells no layer"},
         {{{"0.weight", 3, 5}, {"1.running_mean", 3, 0}}, 2, "'1.running_mean' has no variance"},
         {{{"0.weight", 3, 5}, {"module.0.weight", 3, 5}}, 2, "are the same part of the same layer"},
+        {{{"0.weight", 3, 5}, {"2.running_mean", 3, 0}, {"2.running_var", 3, 0}, {"3.weight", 2, 3}},
+         4,
+         "whether batch normalisation '2' stands before or after the activation of '0' is not told"},
+        {{{"0.weight", 3, 5}, {"a\\nb.weight", 3, 5}}, 2, "has a name that is not short printable"},
         {{{"W1", 4, 4}, {"W2", 4, 4}}, 2, "fit both as (outputs, inputs) and as (inputs, outputs)"},
     };
     static const fim_checkpoint_options options = {.activation = "relu", .likelihood = "gaussian"};
