@@ -32,6 +32,8 @@ struct core *block_no_core(const fim_fisher *f);
 
 // ---- Sums over rows of samples (rows.c). `rows` (n·columns, d): `columns` rows of every sample. ----
 
+// True for the identity, whose products are traces.
+bool is_identity(const gsl_matrix *m);
 // q[n] = Σ_c rows_ncᵀ M rows_nc, M (d, d) symmetric.
 fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q);
 // m (d, d) = Σ_n w[n] Σ_c rows_nc rows_ncᵀ.

@@ -24,6 +24,14 @@ fim_status outputs_inner(const fim_samples *s, const gsl_matrix *v, double *q) {
         gsl_blas_dgemv(CblasNoTrans, 1, s->diagonal, &diagonal.vector, 0, &inner.vector);
         return FIM_OK;
     }
+    if (is_identity(v)) {
+        for (size_t n = 0; n < s->n; n++) {
+            q[n] = 0;
+            for (size_t j = 0, at = 0; j < s->d_g; at += s->d_g - j, j++)
+                q[n] += gsl_matrix_get(s->packed, n, at);
+        }
+        return FIM_OK;
+    }
     gsl_vector *packed = NULL;
     fim_status status = fim_vector_new(s->packed->size2, "a packed covariance", &packed);
     if (status != FIM_OK)
@@ -57,7 +65,7 @@ fim_status outputs_sum(const fim_samples *s, const double *w, gsl_matrix *v) {
 // ---- diag(Uᵀ G_n U) ----
 
 // The live part of a packed semidefinite G: the outputs with a diagonal entry other than 0, their entries of
-// G as a square matrix (upper triangle) in g, and their rows of u in part. A relu's dead units are often
+// G as a square matrix in g, and their rows of u in part. A relu's dead units are often
 // half, and would cost the cube.
 static size_t live_part(const double *packed, size_t d, const gsl_matrix *u, size_t *index, gsl_matrix *g,
                         gsl_matrix *part) {
@@ -69,7 +77,7 @@ static size_t live_part(const double *packed, size_t d, const gsl_matrix *u, siz
         const double *row = packed + index[i] * d - index[i] * (index[i] + 1) / 2;
         g->data[i * g->tda + i] = row[index[i]];
         for (size_t j = i + 1; j < live; j++)
-            g->data[i * g->tda + j] = M_SQRT1_2 * row[index[j]];
+            g->data[i * g->tda + j] = g->data[j * g->tda + i] = M_SQRT1_2 * row[index[j]];
         memcpy(part->data + i * part->tda, u->data + index[i] * u->tda, u->size2 * sizeof(double));
     }
     return live;
@@ -115,8 +123,9 @@ static fim_status packed_squares(const gsl_matrix *packed, const gsl_matrix *u, 
         const size_t live = live_part(packed->data + n * packed->tda, d, met, index, g, part);
         double *out = squares->data + n * squares->tda;
         if (live > 0)
-            cblas_dsymm(CblasRowMajor, CblasLeft, CblasUpper, (int)live, (int)count, 1, g->data, (int)g->tda,
-                        part->data, (int)part->tda, 0, product->data, (int)product->tda);
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)live, (int)count, (int)live, 1,
+                        g->data, (int)g->tda, part->data, (int)part->tda, 0, product->data,
+                        (int)product->tda);
         for (size_t i = 1; i < live; i++) // summed into the first row, one after the other in memory
             for (size_t j = 0; j < count; j++)
                 product->data[j] = (i > 1 ? product->data[j] : product->data[j] * part->data[j]) +

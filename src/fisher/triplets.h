@@ -1,4 +1,5 @@
-// The two ways to the leading singular triplets of the rearranged block (triplets.c), for the tests of each.
+// The two ways to the leading singular triplets of the rearranged block (triplets.c, triplets_core.c), for
+// the tests of each.
 #ifndef FIM_SRC_FISHER_TRIPLETS_H
 #define FIM_SRC_FISHER_TRIPLETS_H
 
@@ -16,6 +17,8 @@ typedef struct remainder_map {
 fim_status remainder_init(remainder_map *r, const fim_fisher *f, size_t n_known, gsl_matrix *const *a,
                           gsl_matrix *const *g);
 void remainder_clear(remainder_map *r);
+// The map of a fim_map: y = M x or Mᵀ x, packed.
+fim_status remainder_apply(const void *remainder, bool transposed, const double *x, double *y);
 
 // Both as fim_fisher_triplets.
 fim_status triplets_krylov(const remainder_map *r, size_t k, const fim_gkl_options *options, gsl_matrix *u,
