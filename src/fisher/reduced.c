@@ -2,6 +2,7 @@
 // of G_n that is not always 0. With the a_n as rows, A = L Q has orthonormal rows in Q, so that L holds the
 // ã_n, to rounding and whatever the rank of A.
 #include <gsl/gsl_blas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,25 @@ fim_status fim_reduced_new(const fim_fisher *f, bool rotated, size_t budget, fim
 out:
     fim_reduced_free(self);
     return status;
+}
+
+bool fim_reduced_independent(const fim_reduced *reduced) {
+    return reduced->s.diagonal != NULL;
+}
+
+fim_status fim_reduced_output(const fim_reduced *reduced, size_t j, gsl_matrix *block) {
+    const fim_samples *s = &reduced->s;
+    gsl_matrix *weighted = NULL;
+    fim_status status = fim_matrix_copy(s->a, "weighted inputs", &weighted);
+    if (status != FIM_OK)
+        return status;
+    for (size_t n = 0; n < s->n; n++) {
+        gsl_vector_view row = gsl_matrix_row(weighted, n);
+        gsl_vector_scale(&row.vector, sqrt(gsl_matrix_get(s->diagonal, n, j) / (double)s->n));
+    }
+    gsl_blas_dsyrk(CblasLower, CblasTrans, 1, weighted, 0, block);
+    gsl_matrix_free(weighted);
+    return FIM_OK;
 }
 
 fim_status fim_reduced_apply(const fim_reduced *reduced, const gsl_matrix *x, gsl_matrix *y) {

@@ -41,8 +41,7 @@ static fim_status enter(const fim_candidate *candidate, const fim_reduced *frame
     return is_refusal(status) ? FIM_OK : status;
 }
 
-// The candidate in the first frame that holds it, or NULL.
-static fim_status candidate_small(fim_candidate *candidate, const small_op **out) {
+fim_status candidate_small(fim_candidate *candidate, const small_op **out) {
     fim_status status = FIM_OK;
     for (size_t k = 2; candidate->small == NULL && !candidate->no_small && k-- > 0;) {
         const fim_reduced *frame = NULL;

@@ -52,6 +52,15 @@ void small_op_clear(small_op *s);
 void small_op_apply(const small_op *s, double alpha, const gsl_matrix *x, double beta, gsl_matrix *half,
                     gsl_matrix *inside, gsl_matrix *y);
 
+// ---- Operators that fall apart into a block for every output, as the exact Fisher of independent outputs
+// does at the logits (independent.c) ----
+
+bool small_op_independent(const small_op *s);
+// All eigenvalues, as many as the layer has parameters: those outside the frame are zero.
+fim_status independent_spectrum(const small_op *s, size_t parameters, fim_spectrum *out);
+// ‖F − F̂‖₂; FIM_ERR_UNAVAILABLE where F or F̂ does not fall apart, or its blocks are as wide as the layer.
+fim_status independent_norm(const small_op *s, double *value, char *route);
+
 // ---- Operators that were measured before (twin.c) ----
 
 // Sums of Kronecker terms that come from different iterations are often the same to their tolerance: what is
@@ -62,7 +71,8 @@ typedef struct twin {
     fim_spectrum spectrum; // values NULL until known
     double spectral_norm;  // of F − F̂; negative until known
     double smallest;       // NAN until known
-    char norm_route[200], smallest_route[200];
+    double frobenius2;     // ‖F − F̂‖²; negative until known
+    char norm_route[200], smallest_route[200], frobenius_route[200];
 } twin;
 
 // The twin of op, and its distance; a new one when there is none, at distance 0. NULL for operators that are
@@ -89,6 +99,8 @@ void difference_clear(difference *d);
 fim_status difference_eigenvalues(fim_reference *reference, fim_candidate *candidate, bool with_f, size_t k,
                                   fim_lanczos_order order, double tolerance, gsl_vector *values,
                                   fim_lanczos_info *info);
+// The candidate in the first frame that holds it, or NULL.
+fim_status candidate_small(fim_candidate *candidate, const small_op **out);
 // How many vectors of d parameters fit into the budget beside the workspace of a product.
 size_t difference_vectors(const fim_reference *reference, size_t d);
 // The frame of the samples, or NULL where there is none.

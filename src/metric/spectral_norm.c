@@ -11,7 +11,19 @@ static fim_status spectral_norm(fim_reference *reference, fim_candidate *candida
                                 char *route) {
     fim_lanczos_info info = {0};
     gsl_vector *found = NULL;
+    const small_op *small = NULL;
     fim_status status = FIM_OK;
+    if (candidate == NULL && reference->spectrum.values != NULL) { // F is semidefinite
+        *value = gsl_vector_get(reference->spectrum.values, 0);
+        return FIM_OK;
+    }
+    if (candidate != NULL)
+        FIM_TRY(candidate_small(candidate, &small));
+    if (small != NULL) {
+        status = independent_norm(small, value, route);
+        if (status != FIM_ERR_UNAVAILABLE)
+            return status;
+    }
     FIM_TRY(fim_vector_new(1, "an eigenvalue", &found));
     status = difference_eigenvalues(reference, candidate, true, 1, FIM_LANCZOS_MAGNITUDE, 1e-6, found, &info);
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)

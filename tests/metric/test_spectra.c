@@ -172,6 +172,51 @@ Test(spectra, intervals_hold_the_dense_value_for_every_approximation) {
     cr_assert(bounds > 50, "only %zu bounds were put to the test", bounds);
 }
 
+// Diagonal output covariances: blocks of single outputs have all eigenvalues and the norm of the difference,
+// also where only leading ones were asked for.
+Test(spectra, independent_outputs_are_solved_one_by_one) {
+    static const char *const names[] = {"kfac", "ekfac", "tekfac", "kpsvd:2", "kpsvd:3", "kfac-corrected"};
+    for (size_t n = 6; n <= 60; n *= 10) { // fewer samples than inputs, and more
+        const fim_samples samples = test_samples(n, 9, 5, TEST_DIAGONAL, 8);
+        const gsl_matrix *block = plain_block(&samples);
+        const gsl_vector *exact = plain_eigenvalues(block, NULL);
+        fim_fisher *f = NULL;
+        TEST_OK(fim_fisher_new(&samples, &f));
+        for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
+            fim_op *op = approximate(names[m], f);
+            fim_reference *reference = NULL;
+            fim_candidate *candidate = NULL;
+            const fim_spectrum *s = NULL;
+            gsl_matrix *dense = gsl_matrix_alloc(block->size1, block->size1);
+            TEST_OK(fim_op_dense(op, dense));
+            const gsl_vector *values = plain_eigenvalues(dense, NULL);
+            const double largest = gsl_vector_get(exact, 0);
+            TEST_OK(fim_reference_new(f, &(fim_spectra_options){FIM_SPECTRA_LEADING, 0, 3}, SIZE_MAX, 1,
+                                      &reference));
+            TEST_OK(fim_candidate_new(reference, op, &candidate));
+            TEST_OK(fim_candidate_spectrum(candidate, &s));
+            cr_assert(s->complete && s->values->size == 45, "%s: %s", names[m], s->route);
+            if (strstr(names[m], "ekfac") == NULL && strcmp(names[m], "kfac") != 0)
+                cr_assert(strstr(s->route, "independent outputs") != NULL, "%s: %s", names[m], s->route);
+            for (size_t i = 0; i < 45; i++)
+                cr_assert(
+                    epsilon_eq(dbl, gsl_vector_get(s->values, i), gsl_vector_get(values, i), 1e-12 * largest),
+                    "%s: eigenvalue %zu", names[m], i);
+            const gsl_vector *apart = plain_eigenvalues(plain_sum(block, -1, dense), NULL);
+            const double want = fmax(gsl_vector_get(apart, 0), -gsl_vector_get(apart, 44)) / largest;
+            double norm;
+            char route[200];
+            TEST_OK(find("spectral_norm_error")->evaluate(candidate, &norm, route));
+            cr_assert(strstr(route, "independent outputs") != NULL, "%s: %s", names[m], route);
+            cr_assert(epsilon_eq(dbl, norm, want, 1e-10), "%s: %g, dense %g", names[m], norm, want);
+            fim_candidate_free(candidate);
+            fim_reference_free(reference);
+            fim_op_free(op);
+        }
+        fim_fisher_free(f);
+    }
+}
+
 // The bounds are not idle: with the approximation known, they come near, and the more is known the nearer.
 Test(spectra, intervals_close_as_more_is_known) {
     const fim_samples samples = test_samples(80, 10, 10, 3, 5);
