@@ -425,6 +425,41 @@ out:
     return status;
 }
 
+// Logs made once, by training that may not fail.
+static fim_record logs[2];
+
+static fim_status make_logs(void) {
+    static const char *const optimizers[] = {"sgd", "kfac"};
+    fim_status status = FIM_OK;
+    for (size_t k = 0; k < 2 && status == FIM_OK; k++) {
+        fim_net net = {0};
+        fim_data data = {0};
+        fim_train_options o = fim_train_defaults();
+        o.optimizer = optimizers[k];
+        o.inverse.damping = 0.1;
+        o.epochs = 2;
+        o.seed = 1 + k % 2;
+        status = make(FIM_GAUSSIAN, &net, &data);
+        if (status == FIM_OK)
+            status = fim_train(&net, &data, &data, &o, NULL, NULL, NULL, NULL, &logs[k]);
+        fim_net_clear(&net);
+        fim_data_clear(&data);
+    }
+    return status;
+}
+
+static fim_status walk_comparison(void) {
+    static fim_status (*const show[])(const fim_record *l, size_t n, const char *reference, char **out) = {
+        fim_report_comparison, fim_report_comparison_csv, fim_report_comparison_json};
+    fim_status status = FIM_OK;
+    for (size_t i = 0; i < sizeof show / sizeof *show && status == FIM_OK; i++) {
+        char *text = NULL;
+        status = show[i](logs, 2, NULL, &text);
+        free(text);
+    }
+    return status;
+}
+
 // ---- The program ----
 
 // All allocations, or about `most` of them spread evenly, fail one at a time; each failure must be reported
@@ -469,6 +504,14 @@ int main(void) {
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
     complaints += fail_in_turn("training", walk_training, 40);
+    if (make_logs() != FIM_OK) {
+        printf("comparison: %s\n", fim_message());
+        complaints++;
+    } else {
+        complaints += fail_in_turn("comparison", walk_comparison, 1000);
+    }
+    for (size_t k = 0; k < 2; k++)
+        fim_record_clear(&logs[k]);
     if (walk_refusals() != FIM_OK) {
         printf("refusals: %s\n", fim_message());
         complaints++;
