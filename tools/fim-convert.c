@@ -81,7 +81,7 @@ out:
 }
 
 int main(int argc, char **argv) {
-    static const struct argp_child children[] = {{&network_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&network_argp, 0, NETWORK_HEADING, 1}, {0}};
     static const struct argp argp = {
         .options = options, .parser = parse, .args_doc = "FILE -o FILE", .doc = doc, .children = children};
     fim_cli cli;

@@ -172,7 +172,7 @@ out:
 
 int main(int argc, char **argv) {
     static const struct argp_child children[] = {
-        {&source_argp, 0, NULL, 0}, {&network_argp, 0, NULL, 0}, {0}};
+        {&source_argp, 0, SOURCE_HEADING, 0}, {&network_argp, 0, NETWORK_HEADING, 1}, {0}};
     static const struct argp argp = {.options = options,
                                      .parser = parse,
                                      .args_doc = "CHECKPOINT --data SPEC -o FILE",

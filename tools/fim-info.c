@@ -15,7 +15,9 @@
 enum { OPTION_BUILD = 0x200 };
 
 static const struct argp_option options[] = {
-    {"build", OPTION_BUILD, NULL, 0, "Tell the version, the libraries and the kernels in use", 2}, {0}};
+    {NULL, 0, NULL, 0, "Instead of a FILE:", 2},
+    {"build", OPTION_BUILD, NULL, 0, "Tell the version, the libraries and the kernels in use", 2},
+    {0}};
 
 static const char doc[] =
     "Tell what a FILE is and holds: a checkpoint, blocks of fim-dump, a report of fim-analyze, a run log of "
@@ -343,7 +345,7 @@ static fim_status work(fim_cli *cli, const settings *s) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp_child children[] = {{&network_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&network_argp, 0, NETWORK_HEADING, 1}, {0}};
     static const struct argp argp = {
         .options = options, .parser = parse, .args_doc = "FILE...", .doc = doc, .children = children};
     fim_cli cli;

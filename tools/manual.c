@@ -48,12 +48,15 @@ static fim_status collect(manual *m, const struct argp *argp, int group) {
         if (o->flags & OPTION_HIDDEN)
             continue;
         if (o->name == NULL)
-            FIM_TRY(add(m, (manual_entry){o, o->doc, NULL, own}));
+            FIM_TRY(add(m, (manual_entry){NULL, o->doc, NULL, own}));
         else
             FIM_TRY(add_option(m, argp, o, own));
     }
-    for (const struct argp_child *c = argp->children; c != NULL && c->argp != NULL; c++)
-        FIM_TRY(collect(m, c->argp, group));
+    for (const struct argp_child *c = argp->children; c != NULL && c->argp != NULL; c++) {
+        if (c->header != NULL)
+            FIM_TRY(add(m, (manual_entry){NULL, c->header, NULL, c->group}));
+        FIM_TRY(collect(m, c->argp, c->group));
+    }
 out:
     return status;
 }
@@ -248,7 +251,7 @@ fim_status manual_print(const char *kind, const char *tool, const struct argp *o
     manual m = {.tool = tool, .own = own};
     FIM_TRY(fim_name_find("description", kinds, sizeof kinds / sizeof *kinds, kind, &which));
     FIM_TRY(collect(&m, own, 0));
-    FIM_TRY(add(&m, (manual_entry){common->options, "Common options:", NULL, LAST}));
+    FIM_TRY(add(&m, (manual_entry){NULL, "Common options:", NULL, LAST}));
     FIM_TRY(collect(&m, common, LAST));
     sort(&m);
     if (which == 0)

@@ -9,7 +9,7 @@
 
 // One line of a table: a heading, or an option with its text.
 typedef struct manual_entry {
-    const struct argp_option *option; // without name and key: a heading
+    const struct argp_option *option; // NULL for a heading
     const char *heading;              // NULL for an option
     char *text;                       // of the option, as the tool's filter fills it
     int group;

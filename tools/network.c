@@ -4,7 +4,6 @@
 enum { OPTION_ACTIVATION = 0x400, OPTION_LIKELIHOOD, OPTION_ARCH };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "What a checkpoint does not tell (state dicts hold numbers alone):", 1},
     {"activation", OPTION_ACTIVATION, "A", 0,
      "Of all layers but the last: identity, relu, tanh, sigmoid, softplus, gelu, leaky_relu, elu, sin", 1},
     {"likelihood", OPTION_LIKELIHOOD, "L", 0, "categorical, bernoulli or gaussian", 1},

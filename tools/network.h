@@ -7,6 +7,7 @@
 
 // An argp child; its input is a fim_checkpoint_options.
 extern const struct argp network_argp;
+#define NETWORK_HEADING "What a checkpoint does not tell (state dicts hold numbers alone):"
 
 // Reads a checkpoint, and tells its notes through the monitor.
 fim_status network_read(const fim_cli *cli, const fim_checkpoint_options *options, const char *path,

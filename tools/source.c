@@ -6,7 +6,6 @@
 enum { OPTION_LABELS = 0x300, OPTION_SAMPLES, OPTION_LAYERS, OPTION_FISHER };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "What is looked at:", 1},
     {"data", 'd', "SPEC", 0, "HDF5, IDX, .npy, .npz, or curves:N[:SEED]", 1},
     {"labels", OPTION_LABELS, "FILE", 0, "Labels in a file of their own (IDX or .npy)", 1},
     {"samples", OPTION_SAMPLES, "N", 0,

@@ -15,6 +15,7 @@ typedef struct fim_source {
 
 // An argp child; its input is a fim_source.
 extern const struct argp source_argp;
+#define SOURCE_HEADING "What is looked at:"
 
 // Reads the data set; FIM_ERR_ARGUMENT when --data is missing.
 fim_status source_read(const fim_cli *cli, const fim_source *source, fim_data *data);
