@@ -350,6 +350,36 @@ out:
     return status;
 }
 
+// Checkpoints of other programs, and ours as theirs.
+static fim_status walk_foreign(void) {
+    static const struct {
+        const char *file;
+        bool told; // by the file
+    } files[] = {
+        {"classifier.safetensors", false}, {"classifier-training.pt", false}, {"norm.pt", false},
+        {"classifier.npz", false},         {"classifier.npy", false},         {"classifier-keras.h5", true},
+        {"classifier.keras", true},        {"classifier.weights.h5", false},
+#ifdef FIM_HAVE_ONNX
+        {"exported.onnx", true},
+#endif
+    };
+    static const char *const formats[] = {"safetensors", "npz", "torch"};
+    static const fim_checkpoint_options options = {.activation = "relu", .likelihood = "categorical"};
+    fim_checkpoint checkpoint = {0};
+    fim_status status = FIM_OK;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", TEST_DATA, files[i].file);
+        FIM_TRY(fim_checkpoint_load(path, SIZE_MAX, files[i].told ? NULL : &options, &checkpoint));
+        if (i < sizeof formats / sizeof *formats)
+            FIM_TRY(fim_checkpoint_export(&checkpoint.net, formats[i], in_folder("foreign"), true));
+        fim_checkpoint_clear(&checkpoint);
+    }
+out:
+    fim_checkpoint_clear(&checkpoint);
+    return status;
+}
+
 // What is refused: the clean-up of every constructor that takes matrices over, and of every check.
 static fim_status walk_refusals(void) {
     static const size_t turned[] = {1, 0};
@@ -503,6 +533,7 @@ int main(void) {
     complaints += fail_in_turn("files", walk_files, 200);
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
+    complaints += fail_in_turn("files of other programs", walk_foreign, 1000);
     complaints += fail_in_turn("training", walk_training, 40);
     if (make_logs() != FIM_OK) {
         printf("comparison: %s\n", fim_message());
@@ -516,8 +547,8 @@ int main(void) {
         printf("refusals: %s\n", fim_message());
         complaints++;
     }
-    static const char *const left[] = {"report.h5", "net.h5",          "data.h5",        "run.h5",
-                                       "state.h5",  "checkpoint-1.h5", "checkpoint-2.h5"};
+    static const char *const left[] = {"report.h5", "foreign",  "net.h5",          "data.h5",
+                                       "run.h5",    "state.h5", "checkpoint-1.h5", "checkpoint-2.h5"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
         unlink(in_folder(left[i]));
     if (rmdir(folder) != 0) {

@@ -52,7 +52,11 @@ static fim_status sniff_npy(const char *path, bool *out) {
         goto out;
     }
     FIM_TRY(fim_stream_open(path, &stream));
-    *out = fim_npy_header_read(&stream, &header) == FIM_OK && header.kind == 'O';
+    fim_status read = fim_npy_header_read(&stream, &header);
+    if (read == FIM_ERR_MEMORY)
+        status = read;
+    else
+        *out = read == FIM_OK && header.kind == 'O';
 out:
     fim_stream_close(&stream);
     return status;

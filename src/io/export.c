@@ -105,22 +105,27 @@ static fim_status write_safetensors(const array *arrays, size_t n, const char *d
 
 // ---- Zip archives ----
 
-// A member that is stored as it is; its malloc'ed bytes become libzip's in any case.
-static bool add_member(zip_t *zip, const char *name, void *bytes, size_t n) {
-    zip_source_t *source = bytes != NULL ? zip_source_buffer(zip, bytes, n, 1) : NULL;
+// A member that is stored as it is; its bytes, malloc'ed or NULL where that failed, become libzip's in any
+// case.
+static fim_status add_member(zip_t *zip, const char *name, void *bytes, size_t n) {
+    if (bytes == NULL)
+        return FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate %s", name);
+    zip_source_t *source = zip_source_buffer(zip, bytes, n, 1);
     zip_int64_t index = source != NULL ? zip_file_add(zip, name, source, 0) : -1;
     if (source == NULL)
         free(bytes);
     else if (index < 0)
         zip_source_free(source);
-    return index >= 0 && zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0;
+    if (index >= 0 && zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0)
+        return FIM_OK;
+    return FIM_FAIL(FIM_ERR_IO, "%s cannot be added: %s", name, zip_strerror(zip));
 }
 
-static bool add_text(zip_t *zip, const char *name, const char *text) {
+static fim_status add_text(zip_t *zip, const char *name, const char *text) {
     return add_member(zip, name, strdup(text), strlen(text));
 }
 
-typedef bool add_all_fn(zip_t *zip, const array *arrays, size_t n, const char *description);
+typedef fim_status add_all_fn(zip_t *zip, const array *arrays, size_t n, const char *description);
 
 static fim_status write_zip(add_all_fn *add_all, const array *arrays, size_t n, const char *description,
                             const char *temporary, const char *path) {
@@ -128,21 +133,23 @@ static fim_status write_zip(add_all_fn *add_all, const array *arrays, size_t n, 
     zip_t *zip = zip_open(temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
     if (zip == NULL)
         return not_written(path, "no archive can be made there");
-    if (!add_all(zip, arrays, n, description) || zip_close(zip) != 0) {
-        fim_status status = not_written(path, zip_strerror(zip));
-        zip_discard(zip);
-        return status;
-    }
-    return FIM_OK;
+    fim_status status = fim_context(add_all(zip, arrays, n, description), "%s", path);
+    if (status == FIM_OK && zip_close(zip) == 0)
+        return FIM_OK;
+    if (status == FIM_OK)
+        status = not_written(path, zip_strerror(zip));
+    zip_discard(zip);
+    return status;
 }
 
 // ---- .npz ----
 
-static bool add_npy(zip_t *zip, const array *a) {
+static fim_status add_npy(zip_t *zip, const array *a) {
     char member[NAME + 8], text[NPY_HEADER];
-    unsigned char *buffer = malloc(NPY_HEADER + a->bytes);
-    if (buffer == NULL)
-        return false;
+    unsigned char *buffer = NULL;
+    fim_status status = fim_alloc(NPY_HEADER + a->bytes, 1, a->name, &buffer);
+    if (status != FIM_OK)
+        return status;
     int length =
         a->columns > 0
             ? snprintf(text, sizeof text, "{'descr': '<f8', 'fortran_order': False, 'shape': (%zu, %zu), }",
@@ -158,11 +165,11 @@ static bool add_npy(zip_t *zip, const array *a) {
     return add_member(zip, member, buffer, NPY_HEADER + a->bytes);
 }
 
-static bool add_npz(zip_t *zip, const array *arrays, size_t n, const char *description) {
-    bool added = add_text(zip, "fim.json", description);
-    for (size_t i = 0; added && i < n; i++)
-        added = add_npy(zip, &arrays[i]);
-    return added;
+static fim_status add_npz(zip_t *zip, const array *arrays, size_t n, const char *description) {
+    fim_status status = add_text(zip, "fim.json", description);
+    for (size_t i = 0; i < n && status == FIM_OK; i++)
+        status = add_npy(zip, &arrays[i]);
+    return status;
 }
 
 static fim_status write_npz(const array *arrays, size_t n, const char *description, const char *temporary,
@@ -225,21 +232,24 @@ static char *torch_pickle(const array *arrays, size_t n, size_t *size) {
     return NULL;
 }
 
-static bool add_torch(zip_t *zip, const array *arrays, size_t n, const char *description) {
+static fim_status add_torch(zip_t *zip, const array *arrays, size_t n, const char *description) {
     size_t size = 0;
     char *pickle = torch_pickle(arrays, n, &size);
-    bool added = add_member(zip, "archive/data.pkl", pickle, size) &&
-                 add_text(zip, "archive/byteorder", "little") &&
-                 add_text(zip, "archive/fim.json", description) && add_text(zip, "archive/version", "3\n");
-    for (size_t i = 0; added && i < n; i++) {
+    fim_status status = FIM_OK;
+    FIM_TRY(add_member(zip, "archive/data.pkl", pickle, size));
+    FIM_TRY(add_text(zip, "archive/byteorder", "little"));
+    FIM_TRY(add_text(zip, "archive/fim.json", description));
+    FIM_TRY(add_text(zip, "archive/version", "3\n"));
+    for (size_t i = 0; i < n; i++) {
         char name[NAME];
-        void *bytes = malloc(arrays[i].bytes);
-        if (bytes != NULL)
-            memcpy(bytes, arrays[i].values, arrays[i].bytes);
+        void *bytes = NULL;
         snprintf(name, sizeof name, "archive/data/%zu", i);
-        added = add_member(zip, name, bytes, arrays[i].bytes);
+        FIM_TRY(fim_alloc(arrays[i].bytes, 1, name, &bytes));
+        memcpy(bytes, arrays[i].values, arrays[i].bytes);
+        FIM_TRY(add_member(zip, name, bytes, arrays[i].bytes));
     }
-    return added;
+out:
+    return status;
 }
 
 static fim_status write_torch(const array *arrays, size_t n, const char *description, const char *temporary,
