@@ -21,7 +21,8 @@ enum {
     OPTION_REPEAT,
     OPTION_DAMPING,
     OPTION_PLAN,
-    OPTION_APPEND
+    OPTION_APPEND,
+    OPTION_KRYLOV
 };
 
 // Of all dense eigensolvers of a run, by default: about a minute on two cores.
@@ -34,6 +35,9 @@ static const struct argp_option options[] = {
     {"methods", 'M', "LIST", 0, "", 2}, // texts from the registries, by help_filter
     {"metrics", OPTION_METRICS, "LIST", 0, "", 2},
     {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-10)", 2},
+    {"krylov", OPTION_KRYLOV, "K", 0,
+     "The iterative methods stop after K steps of Golub-Kahan-Lanczos, converged or not (default: when converged)",
+     2},
     {"spectra", OPTION_SPECTRA, "S", 0,
      "full: all eigenvalues where memory allows; leading: the 50 largest where structure does not give all, "
      "and "
@@ -95,7 +99,7 @@ typedef struct settings {
     fim_checkpoint_options network;
     const char *methods, *metrics, *format, *output;
     bool factors, sampling_error, plan, append;
-    size_t repeats;
+    size_t repeats, krylov_steps;
     double tolerance;
     double damping[MOST_DAMPINGS];
     size_t n_damping;
@@ -205,6 +209,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return cli_check(fim_parse_size(argument, "--repeat", 1, 100000, &s->repeats));
     case OPTION_DAMPING:
         return cli_check(parse_damping(argument, s));
+    case OPTION_KRYLOV:
+        return cli_check(fim_parse_size(argument, "--krylov", 1, 1000, &s->krylov_steps));
     case OPTION_TOLERANCE:
         return cli_check(fim_parse_double(argument, "--tolerance", 1e-14, 0.1, &s->tolerance));
     case OPTION_SPECTRA:
@@ -352,6 +358,7 @@ static fim_status work(fim_cli *cli, settings *s, int argc, char **argv) {
                                .sampling_error = s->sampling_error,
                                .repeats = s->repeats,
                                .tolerance = s->tolerance,
+                               .krylov_steps = s->krylov_steps,
                                .damping = s->damping,
                                .n_damping = s->n_damping,
                                .damping_relative = s->damping_relative,

@@ -21,7 +21,7 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
     "Tell what a FILE is and holds: a checkpoint, blocks of fim-dump, a report of fim-analyze, a run log of "
-    "fim-train, or a data set (HDF5, IDX, .npy, .npz, or curves:N)."
+    "fim-train, or a data set (HDF5, IDX, .npy, .npz, .mat, or generated: curves:N, faces:N:SEED:FILE)."
     "\vOf a checkpoint it shows the layers as they were understood. What FILE is, is told by its content."
     "\n\nCheckpoints that are read:"
 #define FIM_FORMAT(name, about) "\n  " about
@@ -301,7 +301,7 @@ static void show_build(FILE *out) {
 static fim_status show_file(FILE *out, const char *path, const fim_checkpoint_options *network,
                             size_t budget) {
     fim_file_kind kind = FIM_FILE_DATA;
-    fim_status status = strncmp(path, "curves:", 7) == 0 ? FIM_OK : fim_file_sniff(path, &kind);
+    fim_status status = fim_data_source(path) == path ? fim_file_sniff(path, &kind) : FIM_OK;
     if (status != FIM_OK)
         return status;
     switch (kind) {

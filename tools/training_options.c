@@ -34,6 +34,7 @@ enum {
     OPTION_GRID,
     OPTION_SEEDS,
     OPTION_EVERY,
+    OPTION_AT,
     OPTION_RESUME,
     OPTION_FORMAT,
 };
@@ -58,7 +59,7 @@ static const struct argp_option options[] = {
      "(default: xavier)",
      1},
     {NULL, 0, NULL, 0, "Data:", 2},
-    {"data", 'd', "SPEC", 0, "HDF5, IDX, .npy, .npz, or curves:N[:SEED]; an auto-encoder needs inputs alone",
+    {"data", 'd', "SPEC", 0, "HDF5, IDX, .npy, .npz, .mat, or generated: curves:N[:SEED], faces:N:SEED:FILE; an auto-encoder needs inputs alone",
      2},
     {"labels", OPTION_LABELS, "FILE", 0, "Labels in a file of their own (IDX or .npy)", 2},
     {"validation", OPTION_VALIDATION, "SPEC", 0, "Validation data (default: cut from the data, see --split)",
@@ -139,6 +140,10 @@ static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "Folder for run.h5, state.h5 and checkpoint-<epoch>.h5; made when missing", 6},
     {"checkpoint-every", OPTION_EVERY, "E", 0, "Epochs between checkpoints (default: the last epoch only)",
      6},
+    {"checkpoint-at", OPTION_AT, "LIST", 0,
+     "Checkpoints after these iterations too, counted from the start of training: 0,5,100 or 0:2500:100 (from, to, step), "
+     "or both",
+     6},
     {"resume", OPTION_RESUME, NULL, 0,
      "Go on from DIR's last checkpoint, to the same bits as without a break", 6},
     {"format", OPTION_FORMAT, "F", 0, "Of the results on stdout: text or json (default: text)", 6},
@@ -177,6 +182,36 @@ static fim_status parse_schedule(const char *text, fim_train_options *o) {
                         text);
     o->schedule = FIM_SCHEDULE_EXPONENTIAL;
     return fim_parse_double(text + 12, "--schedule: the factor", 1e-6, 1, &o->schedule_factor);
+}
+
+// Adds from, from + step, ... up to `to`.
+static fim_status add_iterations(size_t from, size_t to, size_t step, training_settings *s) {
+    for (size_t k = from; k <= to; k += step) {
+        if (s->train.n_checkpoint_at == MOST_ITERATIONS)
+            return FIM_FAIL(FIM_ERR_ARGUMENT, "more than %d iterations", MOST_ITERATIONS);
+        s->iterations[s->train.n_checkpoint_at++] = k;
+    }
+    s->train.checkpoint_at = s->iterations;
+    return FIM_OK;
+}
+
+// "0,5,100" or "0:2500:100", or several of both.
+static fim_status parse_iterations(const char *text, training_settings *s) {
+    char item[96], part[32];
+    fim_status status = FIM_OK;
+    for (const char *cursor = text; fim_list_next(&cursor, ',', item, sizeof item);) {
+        size_t number[3] = {0}, count = 0;
+        for (const char *inner = item; fim_list_next(&inner, ':', part, sizeof part); count++) {
+            if (count == 3)
+                return FIM_FAIL(FIM_ERR_ARGUMENT, "'%s' is not as in 0:2500:100", item);
+            FIM_TRY(fim_parse_size(part, "an iteration", count == 2, 1000000000, &number[count]));
+        }
+        if (count == 2)
+            return FIM_FAIL(FIM_ERR_ARGUMENT, "'%s' is not as in 0:2500:100", item);
+        FIM_TRY(add_iterations(number[0], count == 3 ? number[1] : number[0], count == 3 ? number[2] : 1, s));
+    }
+out:
+    return status;
 }
 
 static fim_status check_complete(const training_settings *s) {
@@ -296,6 +331,8 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case OPTION_EVERY:
         return cli_check(
             fim_parse_size(argument, "--checkpoint-every", 1, SIZE_MAX, &s->train.checkpoint_every));
+    case OPTION_AT:
+        return cli_check(fim_context(parse_iterations(argument, s), "--checkpoint-at"));
     case OPTION_RESUME:
         s->train.resume = true;
         return 0;

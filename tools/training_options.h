@@ -4,12 +4,15 @@
 
 #include "training.h"
 
+enum { MOST_ITERATIONS = 1000 }; // of --checkpoint-at
+
 typedef struct training_settings {
     training_data_options data;
     training_net_options net;
     const char *compare, *grid;
     size_t seeds;
     bool json, reduction_given;
+    size_t iterations[MOST_ITERATIONS]; // train.checkpoint_at points here
     fim_train_options train; // batch 0: the preset's
 } training_settings;
 

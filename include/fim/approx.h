@@ -10,6 +10,7 @@ typedef struct fim_approx_options {
     size_t rank;         // terms R, for the methods that take one
     double tolerance;    // relative residual of the iterative methods; 0 takes 1e-10
     size_t max_products; // products with R(F) or its transpose; 0 takes 2000
+    size_t krylov_steps; // of Golub-Kahan-Lanczos, which then ends unconverged; 0: until it converges
     uint64_t seed;       // of the starting vectors
     // An earlier result of the same method for a similar block, from which the iterations start; or NULL.
     const fim_op *previous;

@@ -62,6 +62,7 @@ typedef struct fim_study_options {
     size_t budget;       // bytes
     bool factors;        // keep the factors of every approximation
     double tolerance;    // of the iterative methods; 0 for their default
+    size_t krylov_steps; // after which they end, converged or not; 0: when converged
     bool sampling_error; // the layers' sampling_error and half_error too
     // Of the steps' metrics, increasing; in the unit of F, or of its mean eigenvalue tr F / D. NULL: none.
     const double *damping;
@@ -157,6 +158,8 @@ typedef struct fim_train_options {
     bool warm_start;             // iterations start from the last result
     // ----
     size_t checkpoint_every; // epochs between checkpoints; 0: only the last
+    const size_t *checkpoint_at; // also after these iterations (0: before the first), checkpoint-iteration-<k>.h5
+    size_t n_checkpoint_at;
     uint64_t seed;           // of the shuffling and of the labels drawn
     size_t budget;           // bytes
     const char

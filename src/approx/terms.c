@@ -110,6 +110,7 @@ fim_status terms_add_triplets(terms *t, const fim_fisher *f, size_t k, const fim
         FIM_TRY(start_from(options->previous, t->count, k, &start));
     const fim_gkl_options krylov = {.tolerance = options->tolerance,
                                     .max_products = options->max_products,
+                                    .steps = options->krylov_steps,
                                     .seed = options->seed,
                                     .start = start};
     fim_gkl_info found = {0};

@@ -127,7 +127,9 @@ fim_status fim_fisher_triplets(const fim_fisher *f, size_t n_known, gsl_matrix *
     FIM_TRY(fim_fisher_norm2(f, &norm2));
     own.negligible = FIM_NEGLIGIBLE * sqrt(norm2);
     fim_gkl_info found = {0};
-    status = core_pays(f, &r) ? triplets_core(&r, k, &own, u, sigma, v, &found) : FIM_NOT_CONVERGED;
+    // A Krylov space of so many steps is asked for itself, and not for what another way would find.
+    const bool by_core = own.steps == 0 && core_pays(f, &r);
+    status = by_core ? triplets_core(&r, k, &own, u, sigma, v, &found) : FIM_NOT_CONVERGED;
     if (status == FIM_NOT_CONVERGED) {
         const size_t spent = found.products;
         FIM_TRY(fim_vector_new(r.p_g, "a starting vector", &start));

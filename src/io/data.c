@@ -10,6 +10,7 @@
 #include "stream.h"
 
 enum { PIXELS = 28 * 28 };
+enum { FACES = 100 }; // of a file of pictures: lfw_subset.npy has as many faces, then as many other things
 
 static const fim_data_format formats[] = {
 #define FIM_DATA_FORMAT(name, about) {about, fim_data_##name##_sniff, fim_data_##name##_read},
@@ -200,6 +201,46 @@ out:
     return status;
 }
 
+// "faces:N:SEED:FILE"
+static fim_status read_faces(const char *spec, size_t budget, fim_data *out) {
+    const char *cursor = spec + strlen("faces:"), *path = fim_data_source(spec);
+    char item[32] = "";
+    size_t n = 0, seed = 0;
+    fim_array pictures = {0}, none = {0};
+    gsl_matrix *x = NULL;
+    fim_status status = FIM_OK;
+    if (path == NULL || path[0] == '\0')
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "%s: is not as in faces:N:SEED:FILE", spec);
+    fim_list_next(&cursor, ':', item, sizeof item);
+    FIM_TRY(fim_context(fim_parse_size(item, "number of images", 1, SIZE_MAX, &n), "%s", spec));
+    fim_list_next(&cursor, ':', item, sizeof item);
+    FIM_TRY(fim_context(fim_parse_size(item, "seed", 0, SIZE_MAX, &seed), "%s", spec));
+    FIM_TRY(read_arrays(path, budget, &pictures, &none));
+    gsl_matrix_const_view some = gsl_matrix_const_submatrix(
+        pictures.values, 0, 0, pictures.values->size1 < FACES ? pictures.values->size1 : FACES,
+        pictures.values->size2);
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(n, pictures.values->size2 * sizeof(double)), spec,
+                             "take fewer images"));
+    FIM_TRY(fim_matrix_new(n, pictures.values->size2, spec, &x));
+    FIM_TRY(fim_context(fim_data_faces(n, seed, 0, &some.matrix, x), "%s", path));
+    *out = (fim_data){.x = x};
+    x = NULL;
+out:
+    gsl_matrix_free(x);
+    fim_array_clear(&pictures);
+    fim_array_clear(&none);
+    return status;
+}
+
+const char *fim_data_source(const char *spec) {
+    if (strncmp(spec, "curves:", 7) == 0)
+        return NULL;
+    if (strncmp(spec, "faces:", 6) != 0)
+        return spec;
+    const char *seed = strchr(spec + 6, ':'), *path = seed != NULL ? strchr(seed + 1, ':') : NULL;
+    return path != NULL ? path + 1 : NULL;
+}
+
 fim_status fim_data_read(const char *spec, const char *labels_path, size_t budget, fim_data *out) {
     fim_array x = {0}, y = {0};
     fim_data data = {0};
@@ -210,6 +251,12 @@ fim_status fim_data_read(const char *spec, const char *labels_path, size_t budge
             return FIM_FAIL(FIM_ERR_ARGUMENT, "%s: generated curves have no labels to go with %s", spec,
                             labels_path);
         return read_curves(spec, budget, out);
+    }
+    if (strncmp(spec, "faces:", 6) == 0) {
+        if (labels_path != NULL)
+            return FIM_FAIL(FIM_ERR_ARGUMENT, "%s: generated faces have no labels to go with %s", spec,
+                            labels_path);
+        return read_faces(spec, budget, out);
     }
     FIM_TRY(read_arrays(spec, budget, &x, &y));
     if (x.rank < 2) {

@@ -90,18 +90,18 @@ out:
 
 fim_status fim_provenance_add_input(fim_record *record, const char *path) {
     char name[32], sum_name[40], sum[SHA256_DIGEST_STRING_LENGTH] = "";
-    bool generated = strncmp(path, "curves:", 7) == 0;
+    const char *file = fim_data_source(path);
     struct stat about;
     errno = 0;
-    if (!generated && (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || SHA256File(path, sum) == NULL))
-        return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path,
+    if (file != NULL && (stat(file, &about) != 0 || !S_ISREG(about.st_mode) || SHA256File(file, sum) == NULL))
+        return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", file,
                         errno != 0 ? strerror(errno) : "not a regular file");
     size_t k = 0;
     do
         snprintf(name, sizeof name, "input_%zu", k++);
     while (fim_record_text(record, name) != NULL);
     fim_status status = fim_record_set_text(record, name, path);
-    if (status != FIM_OK || generated)
+    if (status != FIM_OK || file == NULL)
         return status;
     snprintf(sum_name, sizeof sum_name, "%s_sha256", name);
     return fim_record_set_text(record, sum_name, sum);

@@ -188,6 +188,8 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
     const double tolerance = options->tolerance > 0 ? options->tolerance : 1e-10;
     const size_t most = options->max_products > 0 ? options->max_products : 2000;
     size_t basis = options->basis > 0 ? options->basis : (2 * k + 20 > 40 ? 2 * k + 20 : 40);
+    if (options->steps > basis)
+        basis = options->steps;
     basis = basis < k + 2 ? k + 2 : basis;
     basis = basis > smaller ? smaller : basis;
 
@@ -208,7 +210,7 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
         double beta = 0;
         while (m < basis && !done) {
             FIM_TRY(step(&w, m++, &beta));
-            const bool spent = w.krylov.products + 2 + 2 * k > most;
+            const bool spent = w.krylov.products + 2 + 2 * k > most || (options->steps > 0 && m >= options->steps);
             // The small decomposition costs m³; looking at every fourth step keeps it out of the way.
             if (m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
                 FIM_TRY(small_svd(&w, m));

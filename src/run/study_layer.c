@@ -127,6 +127,8 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
     FIM_TRY(fim_record_set(record, "d_g", (double)d_g, ""));
     FIM_TRY(fim_record_set(record, "parameters", (double)d_a * (double)d_g, ""));
     FIM_TRY(fim_record_set(record, "samples", (double)fim_fisher_samples(f), ""));
+    if (options->krylov_steps > 0)
+        FIM_TRY(fim_record_set(record, "krylov_steps", (double)options->krylov_steps, "where iterations end"));
     FIM_TRY(fim_record_set_text(record, "fisher", fisher));
     FIM_TRY(fim_record_set(record, "fisher_norm", fim_reference_norm(reference), ""));
     FIM_TRY(fim_record_set(record, "fisher_trace", fim_reference_trace(reference), ""));
@@ -161,7 +163,8 @@ static int by_size(const void *x, const void *y) {
 // of them too.
 static fim_status build_timed(const fim_study_options *options, const fim_method *method, const fim_fisher *f,
                               fim_op **out, fim_approx_info *info, double *seconds) {
-    const fim_approx_options build = {.tolerance = options->tolerance, .seed = options->seed};
+    const fim_approx_options build = {
+        .tolerance = options->tolerance, .krylov_steps = options->krylov_steps, .seed = options->seed};
     double took[TIMING_REPEATS], total = 0;
     size_t count = 0;
     fim_op *op = NULL;

@@ -205,6 +205,20 @@ out:
     return status;
 }
 
+// A checkpoint of the present weights, where one is asked for after so many iterations.
+static fim_status keep_iteration(run *r) {
+    const fim_train_options *o = r->options;
+    char label[48];
+    size_t i = 0;
+    while (i < o->n_checkpoint_at && o->checkpoint_at[i] != r->at.iteration)
+        i++;
+    if (i == o->n_checkpoint_at)
+        return FIM_OK;
+    r->class->store(r->engine, r->net);
+    snprintf(label, sizeof label, "iteration-%zu", r->at.iteration);
+    return journal_checkpoint(&r->journal, label);
+}
+
 static fim_status run_epoch(run *r) {
     const size_t n = r->train->x->size1;
     size_t iterations = (n + r->options->batch - 1) / r->options->batch;
@@ -212,6 +226,7 @@ static fim_status run_epoch(run *r) {
     shuffle(r, r->at.epoch);
     while (r->at.done < n) {
         FIM_TRY(iterate(r, &iterations));
+        FIM_TRY(keep_iteration(r));
         FIM_TRY(report(r));
     }
     fim_train_epoch e = {r->at.epoch, iterations, r->at.sum / (double)n, NAN, r->at.seconds};
@@ -248,6 +263,8 @@ static fim_status run_all(run *r, fim_status (*on_epoch)(void *context, const fi
                           void *context) {
     fim_status status = FIM_OK;
     const size_t every = r->options->checkpoint_every, last = r->options->epochs;
+    if (r->at.iteration == 0)
+        FIM_TRY(keep_iteration(r));
     while (r->at.epoch <= last) {
         FIM_TRY(run_epoch(r));
         const fim_train_epoch e = epoch_of(&r->journal, r->journal.epochs.rows - 1);
