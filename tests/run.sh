@@ -70,6 +70,7 @@ check "the sources are formatted" ninja -C "$build/build" clang-format-check
 check "the pages of the headers have no warnings" ninja -C "$build/build" doxygen
 check "a tarball builds" tests/install/dist.sh "$build/build"
 check "what is installed works" tests/install/check.sh "$build/build"
+check "a tiny reproduction makes its page" tests/cli/reproduce.sh "$build/build"
 check "valgrind finds nothing in the leak test" env OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
     valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 "$build/build/test-leak"
 

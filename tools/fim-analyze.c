@@ -36,7 +36,8 @@ static const struct argp_option options[] = {
     {"metrics", OPTION_METRICS, "LIST", 0, "", 2},
     {"tolerance", OPTION_TOLERANCE, "T", 0, "Relative residual of the iterative methods (default: 1e-10)", 2},
     {"krylov", OPTION_KRYLOV, "K", 0,
-     "The iterative methods stop after K steps of Golub-Kahan-Lanczos, converged or not (default: when converged)",
+     "The iterative methods stop after K steps of Golub-Kahan-Lanczos, converged or not (default: when "
+     "converged)",
      2},
     {"spectra", OPTION_SPECTRA, "S", 0,
      "full: all eigenvalues where memory allows; leading: the 50 largest where structure does not give all, "

@@ -59,7 +59,9 @@ static const struct argp_option options[] = {
      "(default: xavier)",
      1},
     {NULL, 0, NULL, 0, "Data:", 2},
-    {"data", 'd', "SPEC", 0, "HDF5, IDX, .npy, .npz, .mat, or generated: curves:N[:SEED], faces:N:SEED:FILE; an auto-encoder needs inputs alone",
+    {"data", 'd', "SPEC", 0,
+     "HDF5, IDX, .npy, .npz, .mat, or generated: curves:N[:SEED], faces:N:SEED:FILE; an auto-encoder needs "
+     "inputs alone",
      2},
     {"labels", OPTION_LABELS, "FILE", 0, "Labels in a file of their own (IDX or .npy)", 2},
     {"validation", OPTION_VALIDATION, "SPEC", 0, "Validation data (default: cut from the data, see --split)",
@@ -141,7 +143,8 @@ static const struct argp_option options[] = {
     {"checkpoint-every", OPTION_EVERY, "E", 0, "Epochs between checkpoints (default: the last epoch only)",
      6},
     {"checkpoint-at", OPTION_AT, "LIST", 0,
-     "Checkpoints after these iterations too, counted from the start of training: 0,5,100 or 0:2500:100 (from, to, step), "
+     "Checkpoints after these iterations too, counted from the start of training: 0,5,100 or 0:2500:100 "
+     "(from, to, step), "
      "or both",
      6},
     {"resume", OPTION_RESUME, NULL, 0,

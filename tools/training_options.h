@@ -13,7 +13,7 @@ typedef struct training_settings {
     size_t seeds;
     bool json, reduction_given;
     size_t iterations[MOST_ITERATIONS]; // train.checkpoint_at points here
-    fim_train_options train; // batch 0: the preset's
+    fim_train_options train;            // batch 0: the preset's
 } training_settings;
 
 // Options, help and parser; its input is a training_settings.

@@ -141,16 +141,17 @@ fim_status fim_checkpoint_export(const fim_net *net, const char *format, const c
 
 // ---- Data sets ----
 
-// spec: "curves:N[:SEED]"; "faces:N:SEED:FILE", N patches made of the first hundred pictures of FILE (M, side,
-// side); or a file: HDF5 (/x, /y), IDX plain or gzip (pixels scaled to [0, 1]), .npy, .npz (x, y), .mat (x, y, or
-// its only matrix). `labels_path` names a separate label file (IDX or .npy), or NULL. Only the shape of (N, d) is kept:
-// images are flattened. Everything is checked: shapes, finiteness, sizes against the file and `budget`.
+// spec: "curves:N[:SEED]"; "faces:N:SEED:FILE", N patches made of the first hundred pictures of FILE (M,
+// side, side); or a file: HDF5 (/x, /y), IDX plain or gzip (pixels scaled to [0, 1]), .npy, .npz (x, y), .mat
+// (x, y, or its only matrix). `labels_path` names a separate label file (IDX or .npy), or NULL. Only the
+// shape of (N, d) is kept: images are flattened. Everything is checked: shapes, finiteness, sizes against the
+// file and `budget`.
 fim_status fim_data_read(const char *spec, const char *labels_path, size_t budget, fim_data *out);
 // The generator behind "curves": n images of 28 × 28 pixels in [0, 1], one a row of x (n, 784); image r
 // depends on (seed, first + r) alone.
 fim_status fim_data_curves(size_t n, uint64_t seed, size_t first, gsl_matrix *x);
-// The generator behind "faces" (src/io/faces.c): n augmented patches of the square pictures (M, side²), one a row
-// of x (n, side²); patch r depends on the pictures and on (seed, first + r) alone.
+// The generator behind "faces" (src/io/faces.c): n augmented patches of the square pictures (M, side²), one a
+// row of x (n, side²); patch r depends on the pictures and on (seed, first + r) alone.
 fim_status fim_data_faces(size_t n, uint64_t seed, size_t first, const gsl_matrix *pictures, gsl_matrix *x);
 // The file that a spec names: spec itself, or a part of it; NULL when it names none.
 const char *fim_data_source(const char *spec);

@@ -106,8 +106,8 @@ typedef struct fim_gkl_options {
     double tolerance;    // relative residual, both sides: <= tolerance · σ₁; 0 takes 1e-10
     size_t max_products; // with M or Mᵀ; 0 takes 2000
     size_t basis;        // Krylov basis kept at most; 0 takes max(2k + 20, 40)
-    size_t steps;        // the Krylov space grows to so many steps at most (but to k), without a restart; 0: no end
-    uint64_t seed;       // of the random part of the starting vector, and of replacements on breakdown
+    size_t steps;  // the Krylov space grows to so many steps at most (but to k), without a restart; 0: no end
+    uint64_t seed; // of the random part of the starting vector, and of replacements on breakdown
     const double *start; // (columns) starting vector, or NULL for a random one
     double negligible;   // singular values up to this one are rounding: when all are, no residual is asked
 } fim_gkl_options;

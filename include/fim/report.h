@@ -94,4 +94,50 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
                                size_t n_logs, const fim_plot_options *options, const char *folder,
                                const fim_monitor *monitor);
 
+// ---- A paper, reproduced ----
+//
+// Koroko et al. (arXiv 2201.10285) beside the same experiments done again: rows of what they report and what
+// came out here, each marked "agrees" or "differs" by a stated tolerance, with the reason from measured
+// numbers; "open" where only bounds are known, "not run" where there is nothing yet.
+
+// Published numbers: a quantity of a method on a network, at an iteration or epoch, or at none (NAN).
+typedef struct fim_paper {
+    size_t count;
+    struct fim_paper_fact {
+        char network[32], quantity[40], method[32];
+        double at, value;
+    } * facts;
+} fim_paper;
+
+// Adds the facts of a CSV file with the head network,quantity,method,at,value, or that of losses,
+// network,optimizer,epoch,loss_per_output. FIM_ERR_FORMAT names the line that cannot be read.
+fim_status fim_paper_read(const char *path, fim_paper *paper);
+void fim_paper_clear(fim_paper *paper);
+
+// What was done on one network: reports of fim-analyze and run logs of fim-train. NULL: not there.
+typedef struct fim_reproduction {
+    const char *net;
+    const fim_record
+        *drawn; // along training, one layer, one label drawn per sample: the protocol of the paper
+    const fim_record *exact;  // the same against the exact Fisher
+    const fim_record *layers; // all layers of the last checkpoint
+    const fim_record *krylov; // lanczos after so many Krylov steps (values krylov_steps), the last checkpoint
+    const fim_record *steps;  // a sweep of dampings, the last checkpoint
+    const fim_record *logs;
+    size_t n_logs;
+} fim_reproduction;
+
+// network,table,quantity,published,ours,against_exact,tolerance,verdict,reason.
+fim_status fim_reproduction_csv(const fim_reproduction *nets, size_t count, const fim_paper *paper,
+                                char **out);
+// The same as aligned text, and the findings.
+fim_status fim_reproduction_table(const fim_reproduction *nets, size_t count, const fim_paper *paper,
+                                  char **out);
+// One page that holds everything, figures inside: `path`. The figures' files go to `figures`. `about` (may be
+// NULL) is a text on what was done, e.g. the commit. Without gnuplot the page is written without pictures and
+// FIM_ERR_UNAVAILABLE says so.
+fim_status fim_reproduction_page(const fim_reproduction *nets, size_t count, const fim_paper *paper,
+                                 const char *about, const char *figures, const char *path,
+                                 const fim_monitor *monitor);
+
 #endif

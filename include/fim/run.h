@@ -158,10 +158,11 @@ typedef struct fim_train_options {
     bool warm_start;             // iterations start from the last result
     // ----
     size_t checkpoint_every; // epochs between checkpoints; 0: only the last
-    const size_t *checkpoint_at; // also after these iterations (0: before the first), checkpoint-iteration-<k>.h5
+    const size_t
+        *checkpoint_at; // also after these iterations (0: before the first), checkpoint-iteration-<k>.h5
     size_t n_checkpoint_at;
-    uint64_t seed;           // of the shuffling and of the labels drawn
-    size_t budget;           // bytes
+    uint64_t seed; // of the shuffling and of the labels drawn
+    size_t budget; // bytes
     const char
         *folder; // run.h5, state.h5 and checkpoint-<epoch>.h5 go here (made when missing); NULL: no files
     bool overwrite;

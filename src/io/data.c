@@ -219,7 +219,8 @@ static fim_status read_faces(const char *spec, size_t budget, fim_data *out) {
     gsl_matrix_const_view some = gsl_matrix_const_submatrix(
         pictures.values, 0, 0, pictures.values->size1 < FACES ? pictures.values->size1 : FACES,
         pictures.values->size2);
-    FIM_TRY(fim_budget_check(budget, fim_size_mul(n, pictures.values->size2 * sizeof(double)), spec,
+    const size_t used = pictures.values->size1 * pictures.values->size2 * sizeof(double);
+    FIM_TRY(fim_budget_check(budget - used, fim_size_mul(n, pictures.values->size2 * sizeof(double)), spec,
                              "take fewer images"));
     FIM_TRY(fim_matrix_new(n, pictures.values->size2, spec, &x));
     FIM_TRY(fim_context(fim_data_faces(n, seed, 0, &some.matrix, x), "%s", path));

@@ -1,10 +1,12 @@
-// MATLAB's .mat of version 5 and 7, by libmatio. A matrix `x` (samples in rows), and a vector or matrix `y` beside
-// it; or else the only numeric matrix of the file, whose longer side counts the samples: data sets of images come
-// either way round, and with more images than pixels. (Version 7.3 is HDF5.)
+// MATLAB's .mat of version 5 and 7, by libmatio. A matrix `x` (samples in rows), and a vector or matrix `y`
+// beside it; or else the only numeric matrix of the file, whose longer side counts the samples: data sets of
+// images come either way round, and with more images than pixels. (Version 7.3 is HDF5.)
+#include <errno.h>
 #include <matio.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "data_format.h"
 
@@ -57,7 +59,8 @@ static bool is_matrix(const matvar_t *v) {
 }
 
 // The variable v, whose data are read here, as an array; `turned`: its columns are the samples.
-static fim_status take(const char *path, mat_t *file, matvar_t *v, bool turned, size_t *budget, fim_array *out) {
+static fim_status take(const char *path, mat_t *file, matvar_t *v, bool turned, size_t *budget,
+                       fim_array *out) {
     const size_t rows = v->dims[0], columns = v->dims[1];
     const bool vector = strcmp(v->name, "y") == 0 && (rows == 1 || columns == 1);
     const size_t n = vector ? (rows > columns ? rows : columns) : turned ? columns : rows;
@@ -88,11 +91,44 @@ out:
     return status;
 }
 
+// libmatio takes what is missing at the end of a file for zeros: here every element must end within it.
+static fim_status check_whole(const char *path) {
+    unsigned char head[128], tag[8];
+    struct stat about;
+    fim_status status = FIM_OK;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fstat(fileno(file), &about) != 0)
+        FIM_TRY(FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path, strerror(errno)));
+    if (fread(head, 1, sizeof head, file) != sizeof head)
+        FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: ends within its header", path));
+    const bool big = head[126] == 'M'; // the marks of the byte order, "IM" where it is little endian
+    size_t at = sizeof head;
+    for (const size_t end = (size_t)about.st_size; at < end;) {
+        if (end - at < sizeof tag || fseek(file, (long)at, SEEK_SET) != 0 ||
+            fread(tag, 1, sizeof tag, file) != 8)
+            FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: ends within an element", path));
+        size_t n = 0;
+        for (size_t i = 0; i < 4; i++)
+            n = n << 8 | tag[4 + (big ? i : 3 - i)];
+        at += sizeof tag;
+        if (n > end - at)
+            FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: an element of %zu bytes has %zu: the file is cut", path, n,
+                             end - at));
+        at += n;
+    }
+out:
+    if (file != NULL)
+        fclose(file);
+    return status;
+}
+
 fim_status fim_data_mat_read(const char *path, size_t budget, fim_array *x, fim_array *y) {
     matvar_t *samples = NULL, *targets = NULL, *only = NULL, *v;
     size_t matrices = 0;
     fim_array first = {0}, second = {0};
-    fim_status status = FIM_OK;
+    fim_status status = check_whole(path);
+    if (status != FIM_OK)
+        return status;
     mat_t *file = Mat_Open(path, MAT_ACC_RDONLY);
     if (file == NULL)
         return FIM_FAIL(FIM_ERR_FORMAT, "%s: is no MAT file that can be read", path);
@@ -108,9 +144,10 @@ fim_status fim_data_mat_read(const char *path, size_t budget, fim_array *x, fim_
             Mat_VarFree(v);
     }
     if (samples == NULL && !(only != NULL && matrices == 1))
-        FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT,
-                         "%s: has %zu numeric matrices and none called x; expected x (and y), or a single one",
-                         path, matrices));
+        FIM_TRY(
+            FIM_FAIL(FIM_ERR_FORMAT,
+                     "%s: has %zu numeric matrices and none called x; expected x (and y), or a single one",
+                     path, matrices));
     v = samples != NULL ? samples : only;
     FIM_TRY(take(path, file, v, samples == NULL && v->dims[1] > v->dims[0], &budget, &first));
     if (samples != NULL && targets != NULL)

@@ -27,7 +27,8 @@ static double clamp(double x, double high) {
 static double between(const double *picture, size_t side, double row, double column) {
     row = clamp(row, (double)side - 1);
     column = clamp(column, (double)side - 1);
-    const size_t r = (size_t)fmin(floor(row), (double)side - 2), c = (size_t)fmin(floor(column), (double)side - 2);
+    const size_t r = (size_t)fmin(floor(row), (double)side - 2),
+                 c = (size_t)fmin(floor(column), (double)side - 2);
     const double v = row - (double)r, u = column - (double)c;
     const double *p = picture + r * side + c;
     return (1 - v) * ((1 - u) * p[0] + u * p[1]) + v * ((1 - u) * p[side] + u * p[side + 1]);
@@ -51,11 +52,11 @@ fim_status fim_data_faces(size_t n, uint64_t seed, size_t first, const gsl_matri
     const size_t d = pictures->size2, side = (size_t)lround(sqrt((double)d));
     double mean, scale;
     if (side * side != d || side < 2 || pictures->size1 == 0)
-        return FIM_FAIL(FIM_ERR_SHAPE, "faces: the pictures are (%zu, %zu), expected square ones", pictures->size1,
-                        d);
+        return FIM_FAIL(FIM_ERR_SHAPE, "faces: the pictures are (%zu, %zu), expected square ones",
+                        pictures->size1, d);
     if (x->size1 != n || x->size2 != d)
-        return FIM_FAIL(FIM_ERR_SHAPE, "faces: the matrix is (%zu, %zu), expected (%zu, %zu)", x->size1, x->size2,
-                        n, d);
+        return FIM_FAIL(FIM_ERR_SHAPE, "faces: the matrix is (%zu, %zu), expected (%zu, %zu)", x->size1,
+                        x->size2, n, d);
     standardize(pictures, &mean, &scale);
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < n; r++) {
@@ -69,8 +70,8 @@ fim_status fim_data_faces(size_t n, uint64_t seed, size_t first, const gsl_matri
         for (size_t i = 0; i < side; i++)
             for (size_t j = 0; j < side; j++) {
                 const double v = (double)i - middle, u = mirror * ((double)j - middle);
-                const double value = between(picture, side, middle + down + c * v - s * u,
-                                             middle + right + s * v + c * u);
+                const double value =
+                    between(picture, side, middle + down + c * v - s * u, middle + right + s * v + c * u);
                 gsl_matrix_set(x, r, i * side + j, contrast * (value - mean) + brightness);
             }
     }

@@ -210,7 +210,8 @@ fim_status fim_gkl(const fim_map *map, size_t k, const fim_gkl_options *options,
         double beta = 0;
         while (m < basis && !done) {
             FIM_TRY(step(&w, m++, &beta));
-            const bool spent = w.krylov.products + 2 + 2 * k > most || (options->steps > 0 && m >= options->steps);
+            const bool spent =
+                w.krylov.products + 2 + 2 * k > most || (options->steps > 0 && m >= options->steps);
             // The small decomposition costs m³; looking at every fourth step keeps it out of the way.
             if (m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
                 FIM_TRY(small_svd(&w, m));

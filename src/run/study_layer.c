@@ -128,7 +128,8 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
     FIM_TRY(fim_record_set(record, "parameters", (double)d_a * (double)d_g, ""));
     FIM_TRY(fim_record_set(record, "samples", (double)fim_fisher_samples(f), ""));
     if (options->krylov_steps > 0)
-        FIM_TRY(fim_record_set(record, "krylov_steps", (double)options->krylov_steps, "where iterations end"));
+        FIM_TRY(
+            fim_record_set(record, "krylov_steps", (double)options->krylov_steps, "where iterations end"));
     FIM_TRY(fim_record_set_text(record, "fisher", fisher));
     FIM_TRY(fim_record_set(record, "fisher_norm", fim_reference_norm(reference), ""));
     FIM_TRY(fim_record_set(record, "fisher_trace", fim_reference_trace(reference), ""));

@@ -317,3 +317,48 @@ Test(gkl, impossible_requests_are_refused) {
               fim_message());
     cr_assert(run(m, 0, (fim_gkl_options){0}).status == FIM_ERR_ARGUMENT);
 }
+
+// Singular values of M on the Krylov space of v_0 = start and MᵀM, made by plain products and Gram-Schmidt.
+static gsl_vector *krylov_values(const gsl_matrix *m, const double *start, size_t steps) {
+    const gsl_matrix *mt = plain_transpose(m);
+    gsl_matrix *v = gsl_matrix_calloc(steps, m->size2);
+    for (size_t j = 0; j < m->size2; j++)
+        gsl_matrix_set(v, 0, j, start[j]);
+    for (size_t k = 0; k < steps; k++) {
+        gsl_matrix_view row = gsl_matrix_submatrix(v, k, 0, 1, m->size2);
+        if (k > 0) {
+            gsl_matrix_view last = gsl_matrix_submatrix(v, k - 1, 0, 1, m->size2);
+            gsl_matrix_memcpy(&row.matrix, plain_product(plain_product(&last.matrix, mt), m));
+        }
+        for (size_t pass = 0; pass < 2; pass++)
+            for (size_t i = 0; i < k; i++) {
+                double product = 0;
+                for (size_t j = 0; j < m->size2; j++)
+                    product += gsl_matrix_get(v, i, j) * gsl_matrix_get(v, k, j);
+                for (size_t j = 0; j < m->size2; j++)
+                    gsl_matrix_set(v, k, j, gsl_matrix_get(v, k, j) - product * gsl_matrix_get(v, i, j));
+            }
+        gsl_matrix_scale(&row.matrix, 1 / plain_norm(&row.matrix));
+    }
+    return plain_singular_values(plain_product(m, plain_transpose(v)), NULL, NULL);
+}
+
+Test(gkl, a_krylov_space_of_so_many_steps_is_that_space) {
+    enum { ROWS = 30, COLUMNS = 20 };
+    const gsl_matrix *m = test_random_matrix(ROWS, COLUMNS, 5);
+    double start[COLUMNS];
+    for (size_t j = 0; j < COLUMNS; j++)
+        start[j] = test_random(9, j);
+    for (size_t steps = 2; steps <= 8; steps++) {
+        const gsl_vector *want = krylov_values(m, start, steps);
+        found f = run(m, 2, (fim_gkl_options){.seed = 1, .start = start, .steps = steps});
+        cr_assert(eq(int, f.status, FIM_NOT_CONVERGED));
+        cr_assert(eq(sz, f.products, 2 * steps + 4), "%zu steps: %zu products", steps, f.products);
+        for (size_t i = 0; i < 2; i++)
+            cr_assert(epsilon_eq(dbl, gsl_vector_get(f.sigma, i), gsl_vector_get(want, i), 1e-10),
+                      "%zu steps, value %zu: %g, expected %g", steps, i, gsl_vector_get(f.sigma, i),
+                      gsl_vector_get(want, i));
+    }
+    found f = run(m, 2, (fim_gkl_options){.seed = 1, .start = start, .steps = 60}); // enough to converge
+    cr_assert(eq(int, f.status, FIM_OK));
+}

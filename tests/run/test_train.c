@@ -277,6 +277,36 @@ Test(train, files_are_what_the_log_says) {
     fim_net_clear(&read);
 }
 
+Test(train, checkpoints_of_iterations_are_those_of_epochs_where_these_meet) {
+    fim_net net = make_net(deep, 3), at_iteration = {0}, at_epoch = {0};
+    static const size_t wanted[] = {0, 3, 4};
+    char path[128];
+    fim_record log;
+    fim_train_options o = defaults();
+    fim_net start = make_net(deep, 3);
+    o.batch = N / 2; // an epoch of two iterations
+    o.epochs = 2;
+    o.checkpoint_every = 1;
+    o.checkpoint_at = wanted;
+    o.n_checkpoint_at = 3;
+    o.folder = folder;
+    TEST_OK(fim_train(&net, &data, NULL, &o, NULL, NULL, NULL, NULL, &log));
+    TEST_OK(fim_checkpoint_read(in_folder("checkpoint-iteration-0.h5", path), SIZE_MAX, &at_iteration));
+    cr_assert(net_difference(&start, &at_iteration) < 1e-6, "float32 holds the start");
+    fim_net_clear(&at_iteration);
+    TEST_OK(fim_checkpoint_read(in_folder("checkpoint-iteration-4.h5", path), SIZE_MAX, &at_iteration));
+    TEST_OK(fim_checkpoint_read(in_folder("checkpoint-2.h5", path), SIZE_MAX, &at_epoch));
+    cr_assert(eq(dbl, net_difference(&at_epoch, &at_iteration), 0));
+    fim_net_clear(&at_iteration);
+    TEST_OK(fim_checkpoint_read(in_folder("checkpoint-iteration-3.h5", path), SIZE_MAX, &at_iteration));
+    cr_assert(net_difference(&at_epoch, &at_iteration) > 0);
+    fim_record_clear(&log);
+    fim_net_clear(&net);
+    fim_net_clear(&start);
+    fim_net_clear(&at_iteration);
+    fim_net_clear(&at_epoch);
+}
+
 Test(train, divergence_names_the_last_good_checkpoint) {
     // Linear, so that the error grows by the same large factor every step and overflows after some epochs.
     fim_net net = make_net(shallow, 1);
