@@ -6,8 +6,8 @@
 enum { OPTION_LABELS = 0x300, OPTION_SAMPLES, OPTION_LAYERS, OPTION_FISHER };
 
 static const struct argp_option options[] = {
-    {"data", 'd', "SPEC", 0,
-     "HDF5, IDX, .npy, .npz, .mat, or generated: curves:N[:SEED], faces:N:SEED:FILE", 1},
+    {"data", 'd', "SPEC", 0, "HDF5, IDX, .npy, .npz, .mat, or generated: curves:N[:SEED], faces:N:SEED:FILE",
+     1},
     {"labels", OPTION_LABELS, "FILE", 0, "Labels in a file of their own (IDX or .npy)", 1},
     {"samples", OPTION_SAMPLES, "N", 0,
      "A seeded random subset of the data (default: 512, or all when fewer)", 1},
