@@ -82,15 +82,12 @@ static fim_status history(const layer_row *rows, size_t count, size_t first, con
                 "set xlabel 'checkpoint'\n",
                 (double)n - 0.8);
     const size_t methods = layer->n_children, x = timed ? (repeated ? 2 : 1) * methods + 2 : 0;
-    const double least = axis.low / 2; // of a logarithmic axis: no band goes below it
     fprintf(script, "set ylabel '%s'\n", title);
     put_legend(script, true);
     put_error_axis(script, &axis);
+    put_low(script, &axis);
     if (repeated)
-        fprintf(script,
-                "set style fill transparent solid 0.2 noborder\n"
-                "low(y, e) = y - e > %.3g ? y - e : %.3g\n",
-                least, least);
+        fputs("set style fill transparent solid 0.2 noborder\n", script);
     const char *lead = "plot";
     for (size_t m = 0; repeated && m < methods; m++) { // below all lines
         fprintf(script, "%s data using %zu:(low($%zu, $%zu)):($%zu + $%zu) with filledcurves", lead, x, m + 2,

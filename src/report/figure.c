@@ -112,6 +112,11 @@ void put_error_axis(FILE *script, const range *r) {
         fprintf(script, "set yrange [0:%.3g]\n", r->high > 0 ? 1.15 * r->high : 1);
 }
 
+void put_low(FILE *script, const range *r) {
+    const double least = range_is_wide(r) ? r->low / 2 : 0;
+    fprintf(script, "low(y, e) = y - e > %.3g ? y - e : %.3g\n", least, least);
+}
+
 void put_log_axis(FILE *script, const range *r) {
     put_log_range(script, r->low / 1.15, r->high * 1.15);
 }

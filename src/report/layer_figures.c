@@ -96,12 +96,13 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
             "set style textbox opaque noborder margins 0.2,0.1 fillcolor '#ffffff'\n"
             "set xtics rotate by 30 right noenhanced scale 0\n"
             "set xrange [-0.6:%.1f]\n"
-            "set ylabel 'relative error'\n"
+            "set ylabel 'relative error'\nset rmargin 2\n"
             "numbers = narrow ? 'boxed rotate by 90 left offset 0,0.5' : 'boxed offset 0,0.7'\n"
             // As many digits as the width of a bar has room for.
             "number(e) = sprintf(e >= 0.095 ? '%%.2f' : e >= 0.00095 ? '%%.3f' : '%%.0e', e)\n",
             n - 0.4);
     put_error_axis(script, &axis);
+    put_low(script, &axis);
     put_legend(script, false);
     double width = 0.8 / (double)n_shown;
     for (size_t i = 0; i < n_shown; i++) {
@@ -114,8 +115,10 @@ static fim_status errors(const layer_row *row, const char *prefix, figure_list *
     for (size_t i = 0; i < n_shown; i++)
         if (any_errors(layer, series[shown[i]].name))
             fprintf(script,
-                    ", \\\n     data using ($0%+.3f):%zu:%zu with yerrorbars pt -1 lw 1 lc rgb '#000000'",
-                    ((double)i - ((double)n_shown - 1) / 2) * width, i + 2, i + 2 + n_shown);
+                    ", \\\n     data using ($0%+.3f):(low($%zu, $%zu)):(0):($%zu + $%zu - low($%zu, $%zu)) "
+                    "with vectors heads size char 0.25,90 lw 1 lc rgb '#000000'",
+                    ((double)i - ((double)n_shown - 1) / 2) * width, i + 2, i + 2 + n_shown, i + 2,
+                    i + 2 + n_shown, i + 2, i + 2 + n_shown);
     for (size_t i = 0; i < n_shown; i++) { // after all bars, so that none covers a number
         double shift = ((double)i - ((double)n_shown - 1) / 2) * width;
         fprintf(script, ", \\\n     data using ($0%+.3f):", shift);

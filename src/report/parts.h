@@ -151,6 +151,8 @@ void range_widen(range *r, double value);
 bool range_is_wide(const range *r);
 // Script: the y axis of errors in this range, from 0 or logarithmic.
 void put_error_axis(FILE *script, const range *r);
+// Script: the function low(y, e), y − e or the lower end of that axis.
+void put_low(FILE *script, const range *r);
 // Script: a logarithmic y axis that fits this range closely.
 void put_log_axis(FILE *script, const range *r);
 
