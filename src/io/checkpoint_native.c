@@ -106,14 +106,9 @@ out:
 // The file says all of it: options that say something else are contradictions.
 static fim_status check_options(const char *path, const fim_checkpoint_options *options,
                                 fim_likelihood likelihood) {
-    if (options->activation != NULL || options->arch != NULL)
-        return FIM_FAIL(FIM_ERR_ARGUMENT,
-                        "%s: tells its layers and activations itself; %s is for files that "
-                        "do not",
-                        path, options->activation != NULL ? "--activation" : "--arch");
     fim_likelihood wanted = likelihood;
-    fim_status status = FIM_OK;
-    if (options->likelihood != NULL)
+    fim_status status = fim_checkpoint_needs_no(path, options);
+    if (status == FIM_OK && options->likelihood != NULL)
         status = fim_context(fim_likelihood_parse(options->likelihood, &wanted), "--likelihood");
     if (status == FIM_OK && wanted != likelihood)
         status = FIM_FAIL(FIM_ERR_ARGUMENT, "%s: has likelihood %s, not %s", path,

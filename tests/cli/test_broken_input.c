@@ -125,6 +125,28 @@ Test(broken_input, damaged_checkpoints) {
     }
 }
 
+// Files of other programs, cut: whatever is left, one line names the file.
+Test(broken_input, damaged_files_of_other_programs) {
+    static const char *const fixtures[] = {
+        "classifier.pt",    "classifier.npz",      "classifier.npy",        "classifier.safetensors",
+        "classifier.keras", "classifier-keras.h5", "classifier.weights.h5", "classifier.onnx"};
+    static const char *const lines[] = {"fim-analyze FILE --data @x.h5 -o @out.h5",
+                                        "fim-convert FILE --to torch -o @out.pt", "fim-info FILE"};
+    write_data();
+    for (size_t i = 0; i < sizeof fixtures / sizeof *fixtures; i++) {
+        char path[512];
+        size_t n = 0;
+        snprintf(path, sizeof path, "%s/%s", getenv("FIM_TEST_DATA"), fixtures[i]);
+        unsigned char *bytes = scratch_read(path, &n);
+        for (size_t k = 1; k < 4; k++) {
+            scratch_write(scratch("bad.file"), bytes, n * k / 4);
+            for (size_t tool = 0; tool < 3; tool++)
+                refused(lines[tool], scratch("bad.file"), "bad.file");
+        }
+        free(bytes);
+    }
+}
+
 Test(broken_input, data_sets) {
     static const char *const lines[] = {
         "fim-analyze @good.h5 --data FILE -o @out.h5",
@@ -221,6 +243,16 @@ Test(broken_input, command_lines) {
         {"fim-train --net 3-2 --data @x.h5 --compare kfac --grid rate=1 -o @run",
          "'rate=1' is not as in lr="},
         {"fim-train --net 3-2 --data @x.h5 --compare kfac --grid lr=1:x -o @run", "'x'"},
+        {"fim-convert @good.h5", "-o FILE is missing"},
+        {"fim-convert -o @out.h5", "FILE is missing"},
+        {"fim-convert @good.h5 @good.h5 -o @out.h5", "one FILE at a time"},
+        {"fim-convert @good.h5 --to pickle -o @out.h5", "--to: unknown format to write 'pickle'"},
+        {"fim-convert @good.h5 --to torch -o @there.h5", "there.h5: exists already"},
+        {"fim-convert @good.h5 --to npz -o @no/out.npz", "no/out.npz: cannot be written"},
+        {"fim-convert @x.h5 -o @out.h5", "x.h5"},
+        {"fim-convert @none.h5 -o @out.h5", "none.h5: cannot be read"},
+        {"fim-convert @good.h5 --arch @none.json -o @out.h5", "--arch is for files that do not"},
+        {"fim-convert @good.h5 --activation swish -o @out.h5", "--activation"},
         {"fim-plot @good.h5 -o @figures", "good.h5: is neither a report"},
         {"fim-plot @none.h5 -o @figures", "none.h5: cannot be read"},
         {"fim-info", "no FILE"},

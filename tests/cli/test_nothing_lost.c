@@ -202,6 +202,10 @@ static const char *const lines[] = {
     "fim-analyze %capture-regression.h5 --methods kfac -q -o @there/out.h5",
     "fim-dump %reference-classifier.h5 --data @x.h5 -q -o @there/out.h5",
     "fim-train --net 5-3 --data @x.h5 --epochs 1 -q -o @there",
+    "fim-convert @net.h5 -q -o @there/out.h5",
+    "fim-convert @net.h5 --to safetensors -q -o @there/out",
+    "fim-convert @net.h5 --to npz -q -o @there/out",
+    "fim-convert @net.h5 --to torch -q -o @there/out",
 };
 enum { LINES = sizeof lines / sizeof *lines };
 
@@ -209,6 +213,10 @@ static void write_data(void) {
     fim_data data = {.x = test_random_matrix(20, 5, 1), .labels = calloc(20, sizeof(uint32_t))};
     TEST_OK(fim_data_write(&data, scratch("x.h5"), true));
     fim_data_clear(&data);
+    fim_net net; // of 9 kB
+    TEST_OK(fim_net_init(&net, FIM_GAUSSIAN, (const size_t[]){40, 30}, 1, FIM_ACTIVATION_TANH));
+    TEST_OK(fim_checkpoint_write(&net, NULL, scratch("net.h5"), false));
+    fim_net_clear(&net);
     mkdir(scratch("there"), 0777);
 }
 

@@ -287,6 +287,27 @@ static void linked(hid_t file) {
     H5Lcreate_external("/etc/passwd", "/x", file, "/layers/dense/vars/0", H5P_DEFAULT, H5P_DEFAULT);
 }
 
+// Weights alone as Keras 2 keeps them: groups at the root, named by layers.
+Test(keras, legacy_weights) {
+    static const fim_checkpoint_options told = {.activation = "elu", .likelihood = "bernoulli"};
+    static const char *const groups[] = {"/dense", "/dense/dense", "/dense_1", "/dense_1/dense_1"};
+    fim_checkpoint found;
+    hid_t file = H5Fcreate(scratch("net"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    h5_put_text(file, "/", "layer_names", "dense");
+    for (size_t i = 0; i < 4; i++)
+        h5_put_group(file, groups[i]);
+    h5_put_set(file, "/dense_1/dense_1/kernel:0", H5T_IEEE_F32LE, 2, (hsize_t[]){2, 2}, b_kernel);
+    h5_put_set(file, "/dense_1/dense_1/bias:0", H5T_IEEE_F32LE, 1, (hsize_t[]){2}, b_bias);
+    h5_put_set(file, "/dense/dense/kernel:0", H5T_IEEE_F32LE, 2, (hsize_t[]){3, 2}, a_kernel);
+    h5_put_set(file, "/dense/dense/bias:0", H5T_IEEE_F32LE, 1, (hsize_t[]){2}, a_bias);
+    H5Fclose(file);
+    TEST_OK(fim_checkpoint_load(scratch("net"), budget, &told, &found));
+    cr_assert(found.net.n_layers == 2 && found.net.layers[0].activation == FIM_ACTIVATION_ELU &&
+              gsl_matrix_get(found.net.layers[0].w, 1, 2) == a_kernel[5] &&
+              gsl_matrix_get(found.net.layers[1].w, 0, 1) == b_kernel[2]);
+    fim_checkpoint_clear(&found);
+}
+
 Test(keras, rules_of_archives_and_weights) {
     static const char good[] = MODEL(DENSE("a", "relu", "x") "," DENSE("b", "linear", "a"));
     static const fim_checkpoint_options told = {.activation = "relu", .likelihood = "gaussian"};
