@@ -67,7 +67,6 @@ build_and_test "$build/build" -Dbuildtype=release -Dtests=enabled
 build_and_test "$build/build-sanitize" -Dbuildtype=debugoptimized -Dtests=enabled \
     -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
 check "the sources are formatted" ninja -C "$build/build" clang-format-check
-check "the pages of the headers have no warnings" ninja -C "$build/build" doxygen
 check "a tarball builds" tests/install/dist.sh "$build/build"
 check "what is installed works" tests/install/check.sh "$build/build"
 check "a tiny reproduction makes its page" tests/cli/reproduce.sh "$build/build"

@@ -34,6 +34,15 @@ for header in "$prefix"/include/fim/*.h; do
     cc -std=c17 -Wall -Wextra -Werror -fsyntax-only "$scratch/alone.c" "${cflags[@]}"
 done
 
+# A page of each, by Doxygen, whose warnings are errors, with what the header says of its functions.
+ninja -C "$build" doxygen >/dev/null
+for header in "$top"/include/fim/*.h; do
+    name=${header##*/}
+    page=$build/doxygen/html/$(sed 's/_/__/g; s/\.h$/_8h.html/' <<<"$name")
+    [ "$name" = real.h ] || [ -s "$page" ] || { echo "$name has no page"; exit 1; }
+done
+grep -q "lambda (d_a, d_g) = diagonal of F in the basis U_a ⊗ U_g" "$build/doxygen/html/fisher_8h.html"
+
 cc -std=c17 -O2 -Wall -Wextra -Werror "$top/notebooks/examples/errors.c" "${cflags[@]}" "${libs[@]}" -o "$scratch/errors"
 cd "$scratch"
 fim-train --quiet --net 784-12-6-784 --data curves:60 --likelihood bernoulli --epochs 1 -o run >/dev/null

@@ -9,6 +9,7 @@ function escape(s) {
 # The text of a comment line; formulas, which are indented, keep their lines.
 function text(line) {
     sub(/^ *\/\/ ?/, "", line)
+    sub(/ *----$/, "", line) # the end of a title over two lines
     return line
 }
 
@@ -63,11 +64,14 @@ in_macro { # the rest of a definition over several lines
     next
 }
 
-/^\/\/ ---- .* ----$/ {
+/^\/\/ ---- / { # "---- title ----", or "---- title: what it is about."
     flush("")
     section = $0
     sub(/^\/\/ ---- /, "", section)
-    sub(/ ----$/, "", section)
+    if (!sub(/ ----$/, "", section) && match(section, /: /)) {
+        block[++count] = substr(section, RSTART + 2)
+        section = substr(section, 1, RSTART - 1)
+    }
     next
 }
 
