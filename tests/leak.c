@@ -40,18 +40,6 @@ char *__wrap_strdup(const char *text) {
     return fails() ? NULL : __real_strdup(text);
 }
 
-gsl_matrix *__real_gsl_matrix_calloc(size_t rows, size_t columns);
-gsl_matrix *__wrap_gsl_matrix_calloc(size_t rows, size_t columns);
-gsl_matrix *__wrap_gsl_matrix_calloc(size_t rows, size_t columns) {
-    return fails() ? NULL : __real_gsl_matrix_calloc(rows, columns);
-}
-
-gsl_matrix_float *__real_gsl_matrix_float_calloc(size_t rows, size_t columns);
-gsl_matrix_float *__wrap_gsl_matrix_float_calloc(size_t rows, size_t columns);
-gsl_matrix_float *__wrap_gsl_matrix_float_calloc(size_t rows, size_t columns) {
-    return fails() ? NULL : __real_gsl_matrix_float_calloc(rows, columns);
-}
-
 gsl_vector *__real_gsl_vector_calloc(size_t size);
 gsl_vector *__wrap_gsl_vector_calloc(size_t size);
 gsl_vector *__wrap_gsl_vector_calloc(size_t size) {
