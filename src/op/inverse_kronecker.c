@@ -15,9 +15,8 @@
 #include "op.h"
 
 enum { A, G, SIDES };
-// Up to 1/8 of a factor's directions are found without the others; a correction costs 4 r for 2 d, and its
-// directions take a dense eigensolver beyond 1/8.
-enum { LOW_RANK_SHARE = 8, CORRECTION_SHARE = 4 };
+// Up to 1/8 of a factor's directions are found without the others.
+enum { LOW_RANK_SHARE = 8 };
 
 static const double singular = 1e-12; // relative to the damped first term
 static const double clamp_floor = 0.1;
@@ -212,6 +211,16 @@ out:
     return status;
 }
 
+// Is the first term's inverse with a correction of (r_a, r_g) directions cheaper than the sum in full? In
+// multiples of 2 d_a d_g flops.
+static bool is_cheaper(const fim_inverse *k, const size_t count[SIDES]) {
+    const double d_a = (double)k->d_a, d_g = (double)k->d_g, r_a = (double)count[A], r_g = (double)count[G];
+    const double side_a = k->m_a.dense != NULL ? d_a : d_a / LOW_RANK_SHARE,
+                 side_g = k->m_g.dense != NULL ? d_g : d_g / LOW_RANK_SHARE;
+    const double correction = fmin(r_a * (1 + r_g / d_a), r_g * (1 + r_a / d_g));
+    return side_a + side_g + 2 * correction < 2 * (d_a + d_g);
+}
+
 // The first term's inverse, and a correction in the directions with |s t| > δ. *done stays false when those
 // are too many to be cheaper than the sum in full.
 static fim_status invert_sum_in_part(const kronecker *self, const double add[SIDES],
@@ -233,14 +242,16 @@ static fim_status invert_sum_in_part(const kronecker *self, const double add[SID
     *done = true;
     if (norm[A] * norm[G] <= options->tolerance)
         goto out; // nothing to correct
-    for (size_t s = 0; s < SIDES && *done; s++) {
-        const size_t most = relative[s]->size1 / CORRECTION_SHARE;
-        FIM_TRY(fim_eigen_above(relative[s], options->tolerance / norm[1 - s], most, &count[s], &values[s],
-                                &rows[s]));
-        *done = count[s] <= most;
-    }
+    for (size_t s = 0; s < SIDES; s++)
+        FIM_TRY(fim_eigen_above(relative[s], options->tolerance / norm[1 - s],
+                                relative[s]->size1 / LOW_RANK_SHARE, &count[s], &values[s], &rows[s]));
+    *done = is_cheaper(out, count);
     if (!*done || count[A] == 0 || count[G] == 0)
         goto out;
+    for (size_t s = 0; s < SIDES; s++)
+        if (rows[s] == NULL) // many, but worth it
+            FIM_TRY(fim_eigen_above(relative[s], options->tolerance / norm[1 - s], relative[s]->size1,
+                                    &count[s], &values[s], &rows[s]));
     for (size_t s = 0; s < SIDES; s++) { // K = L⁻ᵀ Y
         FIM_TRY(fim_matrix_new(rows[s]->size2, count[s], "a relative eigenbasis", k[s]));
         gsl_matrix_transpose_memcpy(*k[s], rows[s]);
