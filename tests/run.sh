@@ -17,6 +17,7 @@ check() {
     if log=$("$@" 2>&1); then
         passed=$((passed + 1))
         echo "ok: $name"
+        grep '^skipped:' <<<"$log"
     else
         failed=$((failed + 1))
         printf '%s\n' "$log" | tail -n 60
@@ -69,6 +70,8 @@ build_and_test "$build/build-sanitize" -Dbuildtype=debugoptimized -Dtests=enable
 check "the sources are formatted" ninja -C "$build/build" clang-format-check
 check "a tarball builds" tests/install/dist.sh "$build/build"
 check "what is installed works" tests/install/check.sh "$build/build"
+check "the notebooks execute" env FIM_TOOLS="$build/build" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+    /usr/bin/python3 notebooks/execute.py
 check "a tiny reproduction makes its page" tests/cli/reproduce.sh "$build/build"
 check "valgrind finds nothing in the leak test" env OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
     valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 "$build/build/test-leak"

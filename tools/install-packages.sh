@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(gcc libc6-dev meson ninja-build pkgconf libgsl-dev libhdf5-dev liblapacke-dev libopenblas-pthread-dev
           libjansson-dev zlib1g-dev libzip-dev libmd-dev libseccomp-dev libmatio-dev protobuf-c-compiler libprotobuf-c-dev libonnx-dev gnuplot-nox)
 if [ "${1:-}" = --tests ]; then
-    packages+=(libcriterion-dev clang-format valgrind python3 python3-h5py dataset-fashion-mnist poppler-utils mandoc zsh
+    packages+=(libcriterion-dev clang-format valgrind python3 python3-h5py python3-nbclient python3-ipykernel dataset-fashion-mnist poppler-utils mandoc zsh
                doxygen)
 fi
 
