@@ -14,7 +14,7 @@ void fim_io_setup(void);
 // Whether files are parsed in a child process with limits on memory, time and system calls, whose crash is an
 // error message (src/io/sandbox.c). True at the start; for the whole program.
 void fim_io_sandbox(bool on);
-// "HDF5 1.10.8, zlib 1.2.13, libzip 1.7.3" in buffer: the libraries in use.
+// "HDF5 1.10.8, zlib 1.2.13, libzip 1.7.3, protobuf-c 1.4.1" in buffer: the libraries in use.
 const char *fim_io_describe(char *buffer, size_t size);
 
 // ---- Records: named numbers, texts and curves; the common coin of reports and logs ----

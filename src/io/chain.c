@@ -9,7 +9,7 @@
 #include "format.h"
 #include "h5.h"
 
-enum { LAYERS_LIMIT = 10000 };
+enum { LAYERS_LIMIT = 10000, SOURCE_LIMIT = 4096 };
 
 fim_chain fim_chain_new(fim_tensors *tensors) {
     return (fim_chain){.tensors = tensors, .loss = -1};
@@ -116,6 +116,8 @@ out:
 static fim_status append_source(fim_chain *chain, const char *what) {
     char **source = &chain->made.sources[chain->made.net.n_layers - 1], *longer = NULL;
     size_t size = strlen(*source) + strlen(what) + 3;
+    if (size > SOURCE_LIMIT) // thousands of parts in one layer are to be read, not listed
+        return FIM_OK;
     fim_status status = fim_alloc(size, 1, "a name", &longer);
     if (status != FIM_OK)
         return status;

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <zip.h>
+#ifdef FIM_HAVE_ONNX
+#include <protobuf-c/protobuf-c.h>
+#endif
 #include <zlib.h>
 
 #include "h5.h"
@@ -22,8 +25,13 @@ void fim_io_setup(void) {
 const char *fim_io_describe(char *buffer, size_t size) {
     unsigned major = 0, minor = 0, release = 0;
     H5get_libversion(&major, &minor, &release);
-    snprintf(buffer, size, "HDF5 %u.%u.%u, zlib %s, libzip %s", major, minor, release, zlibVersion(),
-             zip_libzip_version());
+#ifdef FIM_HAVE_ONNX
+    const char *onnx = "protobuf-c ", *version = protobuf_c_version();
+#else
+    const char *onnx = "no protobuf-c, which ONNX takes", *version = "";
+#endif
+    snprintf(buffer, size, "HDF5 %u.%u.%u, zlib %s, libzip %s, %s%s", major, minor, release, zlibVersion(),
+             zip_libzip_version(), onnx, version);
     return buffer;
 }
 

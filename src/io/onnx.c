@@ -5,7 +5,7 @@
 #include "names.h"
 #include "onnx_nodes.h"
 
-enum { NODES_LIMIT = 1 << 16, OPERATORS_VERSION = 7 };
+enum { NODES_LIMIT = 1 << 15, OPERATORS_VERSION = 7 };
 
 static fim_status check_name(const fim_onnx_builder *b, const char *what, size_t number, const char *name) {
     if (fim_name_valid(name))

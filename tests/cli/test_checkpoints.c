@@ -195,3 +195,46 @@ Test(checkpoints, pytorch_loads_what_is_written) {
              scratch_folder);
     cr_assert(system(command) == 0);
 }
+
+// ---- What was understood ----
+
+Test(checkpoints, fim_info_shows_the_layers) {
+    static const struct {
+        const char *file;
+        const char *parts[6];
+    } cases[] = {
+        {"classifier-training.pt",
+         {"checkpoint (torch) of 3 layers, 119 parameters, likelihood categorical",
+          "0  tanh              6        8   yes", "model_state_dict",
+          "2  identity          5        3   yes", NULL}},
+        {"norm.pt",
+         {"checkpoint (torch) of 3 layers", "batch normalisation 1 (epsilon 1e-05)",
+          "note: batch normalisation 1 (epsilon 1e-05) is folded into layer 0, the linear layer before it",
+          NULL}},
+        {"classifier.keras",
+         {"checkpoint (keras) of 3 layers, 119 parameters, likelihood categorical",
+          "layers/dense/vars/0, layers/dense/vars/1",
+          "note: the last softmax, 'dense_2', went into the likelihood categorical", NULL}},
+#ifdef FIM_HAVE_ONNX
+        {"exported.onnx",
+         {"checkpoint (onnx) of 4 layers, 128 parameters, likelihood categorical",
+          "1  gelu              7        5   yes", "8.weight, 8.bias",
+          "is folded into layer 1, the linear layer before it", NULL}},
+#endif
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[1024];
+        static char text[1 << 14];
+        bool state_dict = strstr(cases[i].file, ".pt") != NULL;
+        snprintf(command, sizeof command, "'%s/fim-info' '%s/%s' %s", getenv("FIM_TOOLS"),
+                 getenv("FIM_TEST_DATA"), cases[i].file,
+                 state_dict ? "--activation tanh --likelihood categorical" : "");
+        FILE *pipe = popen(command, "r");
+        cr_assert(pipe != NULL);
+        text[fread(text, 1, sizeof text - 1, pipe)] = '\0';
+        cr_assert(pclose(pipe) == 0, "%s", command);
+        for (size_t k = 0; cases[i].parts[k] != NULL; k++)
+            cr_expect(strstr(text, cases[i].parts[k]) != NULL, "%s lacks '%s':\n%s", cases[i].file,
+                      cases[i].parts[k], text);
+    }
+}
