@@ -27,7 +27,7 @@ fail() {
     exit 2
 }
 
-networks=() quick= out= mnist= faces= seeds=1 command="$0 $*"
+networks=() quick= out= mnist= faces= seeds=1 command="tools/reproduce.sh $*"
 while [ $# -gt 0 ]; do
     case $1 in
     curves | mnist | faces) networks+=("$1") ;;

@@ -160,7 +160,8 @@ static fim_status add_rank(const fim_reproduction *r, figure_list *list) {
         add_line(&f, i == 0 ? "kpsvd" : "kfac", i == 0 ? "exact Fisher" : "one draw", false);
     }
     char axes[200];
-    snprintf(axes, sizeof axes, "%sset ylabel 'Kronecker terms'\n", iterations);
+    snprintf(axes, sizeof axes, "%sset ylabel 'Kronecker terms'\n%s", iterations,
+             f.y.high < 12 ? "set ytics 1\n" : "");
     return end(&f, axes, false, list);
 }
 

@@ -227,6 +227,7 @@ static const char style_rules[] = "<style>\n"
                                   ".verdicts td:last-child, .verdicts th:last-child { text-align: left; "
                                   "white-space: normal; min-width: 24rem; }\n"
                                   ".verdicts td { vertical-align: top; }\n"
+                                  ".verdicts td:first-child { white-space: nowrap; }\n"
                                   ".agrees td:nth-last-child(2) { color: #00684a; font-weight: 600; }\n"
                                   ".differs td:nth-last-child(2) { color: #b03a00; font-weight: 600; }\n"
                                   "</style>\n";

@@ -85,12 +85,12 @@ static void put_error_reason(FILE *stream, const fim_reproduction *r, const fim_
     double theirs = paper_fact(paper, r->net, metric, "kpsvd");
     if (!(e->to >= 0.9 * paper_last(paper, r->net, metric, "kpsvd")))
         theirs = one.published;
-    if (strcmp(method, "kpsvd") == 0 && strcmp(metric, "frobenius_error") == 0)
-        fprintf(
-            stream,
-            "this is the least error of any single Kronecker product: the block itself is another one, by "
-            "data, weights and draw; ");
-    else if (strcmp(method, "kpsvd") != 0 && isfinite(one.mean) && one.mean > 0 && theirs > 0)
+    if (strcmp(method, "kpsvd") == 0)
+        fprintf(stream, "%s by data, weights and draw; ",
+                strcmp(metric, "frobenius_error") == 0 ? "the least error of any single Kronecker product is "
+                                                         "a property of the block, which is another one"
+                                                       : "the spectrum is another one");
+    else if (isfinite(one.mean) && one.mean > 0 && theirs > 0)
         fprintf(stream, "KPSVD has %s here, published %s: in its units %s and %s; ",
                 format_number(metric, one.mean, a), format_number(metric, theirs, b),
                 format_number(metric, e->mean / one.mean, c), format_number(metric, published / theirs, d));

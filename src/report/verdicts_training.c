@@ -79,8 +79,7 @@ static void put_loss_reason(FILE *stream, const fim_reproduction *r, const fim_p
     }
     put_settings(stream, paper, r->net, v, optimizer);
     if (iterations_of(v) != published_iterations(paper, r->net))
-        fprintf(stream,
-                "compared after the same number of iterations, %s an epoch here, %s there, of fewer images; ",
+        fprintf(stream, "compared over the same iterations, %s an epoch here, %s there, of fewer images; ",
                 format_number("iterations", iterations_of(v), a),
                 format_number("iterations", published_iterations(paper, r->net), b));
     if (since > 0)
@@ -106,7 +105,9 @@ static fim_status add_loss(const fim_reproduction *r, const fim_paper *paper, co
     row.published = paper_at(paper, r->net, "loss_per_output", optimizer, epoch);
     const double at = epoch * published_iterations(paper, r->net) / iterations_of(v);
     const size_t own = (size_t)(at + 0.5);
-    if (!isfinite(row.published) || own < 1)
+    // A published epoch's running mean is over as many iterations, which are several shorter epochs of ours.
+    const size_t several = (size_t)(at / epoch + 0.5), window = several > 1 ? several : 1;
+    if (!isfinite(row.published) || own < window)
         return FIM_OK;
     snprintf(row.what, sizeof row.what, "%s, epoch %g", optimizer, epoch);
     row.tolerance = 0.03 * row.published;
@@ -117,7 +118,9 @@ static fim_status add_loss(const fim_reproduction *r, const fim_paper *paper, co
         FIM_TRY(text_close(&t, &row.reason));
         return verdict_add(list, row);
     }
-    row.ours = v->courses[COURSE_LOSS][own - 1].mean;
+    row.ours = 0;
+    for (size_t e = own - window; e < own; e++)
+        row.ours += v->courses[COURSE_LOSS][e].mean / (double)window;
     put_loss_reason(t.stream, r, paper, v, optimizer, &row);
     return verdict_judge(list, row, &t);
 out:
