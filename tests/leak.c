@@ -478,6 +478,25 @@ static fim_status walk_comparison(void) {
     return status;
 }
 
+// Verdicts on the same runs, and on a report that is none along training.
+static fim_status walk_reproduction(void) {
+    static fim_status (*const show[])(const fim_reproduction *r, size_t n, const fim_paper *p,
+                                      char **out) = {fim_reproduction_csv, fim_reproduction_table};
+    static struct fim_paper_fact facts[] = {
+        {"curves", "loss_per_output", "sgd", 1, 0.3},   {"curves", "loss_per_output", "kfac", 2, 0.3},
+        {"curves", "train_samples", "", NAN, 12},       {"curves", "batch", "", NAN, 4},
+        {"curves", "seconds_per_epoch", "sgd", NAN, 1}, {"curves", "seconds_per_epoch", "kfac", NAN, 2}};
+    const fim_paper paper = {sizeof facts / sizeof *facts, facts};
+    const fim_reproduction r = {.net = "curves", .logs = logs, .n_logs = 2};
+    fim_status status = FIM_OK;
+    for (size_t i = 0; i < sizeof show / sizeof *show && status == FIM_OK; i++) {
+        char *text = NULL;
+        status = show[i](&r, 1, &paper, &text);
+        free(text);
+    }
+    return status;
+}
+
 // ---- The program ----
 
 // All allocations, or about `most` of them spread evenly, fail one at a time; each failure must be reported
@@ -528,6 +547,7 @@ int main(void) {
         complaints++;
     } else {
         complaints += fail_in_turn("comparison", walk_comparison, 1000);
+        complaints += fail_in_turn("reproduction", walk_reproduction, 200);
     }
     for (size_t k = 0; k < 2; k++)
         fim_record_clear(&logs[k]);

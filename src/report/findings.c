@@ -35,14 +35,14 @@ static double largest_excess(const fim_record *report, const char *x, const char
 
 // ---- The findings ----
 
-static void tell_lanczos(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_lanczos(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     const double gap = largest_excess(r->exact, "lanczos", "deflation", "frobenius_error");
     const double theirs = paper_fact(paper, r->net, "frobenius_error", "lanczos");
     const double one = paper_fact(paper, r->net, "frobenius_error", "kpsvd");
     const double two = paper_fact(paper, r->net, "frobenius_error", "deflation");
     char a[24], b[24], c[24];
     if (!isfinite(gap))
-        return;
+        return FIM_OK;
     fprintf(stream,
             "converged, LANCZOS and DEFLATION have the same error to %s of it along the whole training. ",
             format_number("residual", gap, a));
@@ -57,9 +57,10 @@ static void tell_lanczos(FILE *stream, const fim_reproduction *r, const fim_pape
         fprintf(stream, "; KPSVD %s, DEFLATION %s.",
                 format_number("", last_value(r->exact, "kpsvd", "frobenius_error"), a),
                 format_number("", last_value(r->exact, "deflation", "frobenius_error"), b));
+    return FIM_OK;
 }
 
-static void tell_draw(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_draw(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     (void)paper;
     const range draw = over_course(r->drawn, NULL, "sampling_error");
     const double last = last_value(r->drawn, NULL, "sampling_error");
@@ -67,7 +68,7 @@ static void tell_draw(FILE *stream, const fim_reproduction *r, const fim_paper *
     const double worst = last_value(r->exact, "kpsvd", "frobenius_error");
     char a[24], b[24], c[24];
     if (!(draw.high > 0))
-        return;
+        return FIM_OK;
     fputs("the Fisher of one drawn label per sample is ", stream);
     put_range(stream, "sampling_error", draw);
     fprintf(stream, " away from the exact one at the same samples, %s at the end",
@@ -76,9 +77,10 @@ static void tell_draw(FILE *stream, const fim_reproduction *r, const fim_paper *
         fprintf(stream, ", where KPSVD and DEFLATION are %s apart (%s and %s)",
                 format_number("", worst - best, a), format_number("", worst, b), format_number("", best, c));
     putc('.', stream);
+    return FIM_OK;
 }
 
-static void tell_above(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_above(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     double peak_at = NAN, exact_at = NAN;
     const double peak = course_peak(r->drawn, "kfac", "frobenius_error", &peak_at);
     const double exact = course_peak(r->exact, "kfac", "frobenius_error", &exact_at);
@@ -86,7 +88,7 @@ static void tell_above(FILE *stream, const fim_reproduction *r, const fim_paper 
     char a[24], b[24];
     (void)paper;
     if (!isfinite(peak))
-        return;
+        return FIM_OK;
     for (size_t k = 0; k < course_length(r->drawn); k++)
         if (course_value(r->drawn, k, "kfac", "frobenius_error", NULL) > 1) {
             first = isnan(first) ? course_iteration(r->drawn, k) : first;
@@ -107,22 +109,24 @@ static void tell_above(FILE *stream, const fim_reproduction *r, const fim_paper 
     if (isfinite(scale))
         fprintf(stream, ". At the end %.0f %% of its square would be repaired by a factor", 100 * scale);
     putc('.', stream);
+    return FIM_OK;
 }
 
-static void tell_tkfac(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_tkfac(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     const double most = largest_excess(r->exact, "tkfac", "kpsvd", "frobenius_error");
     const double end = last_value(r->exact, "tkfac", "frobenius_error");
     const double best = last_value(r->exact, "kpsvd", "frobenius_error");
     char a[24], b[24], c[24];
     (void)paper;
     if (!isfinite(most))
-        return;
+        return FIM_OK;
     fprintf(stream,
             "TKFAC, one power step from the identity, is at most %.1f %% above KPSVD along training; at the "
             "end the "
             "errors are %s and %s, KFAC's %s.",
             100 * most, format_number("", end, a), format_number("", best, b),
             format_number("", last_value(r->exact, "kfac", "frobenius_error"), c));
+    return FIM_OK;
 }
 
 // The variant of an optimizer with a damping form, or of any.
@@ -135,12 +139,13 @@ static const variant *find(const variant_list *list, const char *optimizer, cons
     return NULL;
 }
 
-static void tell_damping(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_damping(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     variant_list list = {0};
     char a[24], b[24];
     (void)paper;
-    if (r->n_logs == 0 || variants_group(r->logs, r->n_logs, &list) != FIM_OK)
-        return;
+    fim_status status = r->n_logs > 0 ? variants_group(r->logs, r->n_logs, &list) : FIM_OK;
+    if (status != FIM_OK)
+        return status;
     const variant *kfac = find(&list, "kfac", "paper"), *each = find(&list, "kfac", "each");
     static const char *const others[] = {"kpsvd", "deflation", "kfac-corrected"};
     if (kfac != NULL && each != NULL) {
@@ -159,14 +164,15 @@ static void tell_damping(FILE *stream, const fim_reproduction *r, const fim_pape
         fprintf(stream, " (after %zu epochs).", kfac->epochs);
     }
     variants_clear(&list);
+    return FIM_OK;
 }
 
-static void tell_rank(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
+static fim_status tell_rank(FILE *stream, const fim_reproduction *r, const fim_paper *paper) {
     const range along = over_course(r->exact, NULL, "rank_1_percent");
     range layers = RANGE_EMPTY;
     (void)paper;
     if (!(along.high > 0))
-        return;
+        return FIM_OK;
     fputs("an error of 1 % takes ", stream);
     put_range(stream, "rank", along);
     fputs(" Kronecker terms along training", stream);
@@ -181,11 +187,12 @@ static void tell_rank(FILE *stream, const fim_reproduction *r, const fim_paper *
         put_range(stream, "rank", layers);
     }
     putc('.', stream);
+    return FIM_OK;
 }
 
 static const struct {
     const char *title, *command;
-    void (*tell)(FILE *stream, const fim_reproduction *r, const fim_paper *paper);
+    fim_status (*tell)(FILE *stream, const fim_reproduction *r, const fim_paper *paper);
 } told[FINDINGS] = {
     {"A converged LANCZOS is DEFLATION; the published one did not converge",
      "fim-analyze CHECKPOINT --data SPEC --layers 4 --methods lanczos --krylov 2 (3, 4, ...)", tell_lanczos},
@@ -223,8 +230,8 @@ fim_status findings_make(const fim_reproduction *nets, size_t count, const fim_p
         for (size_t k = 0; k < count && status == FIM_OK; k++) {
             if ((status = text_open(&t)) != FIM_OK)
                 break;
-            told[i].tell(t.stream, &nets[k], paper);
-            if ((status = text_close(&t, &sentence)) != FIM_OK)
+            status = told[i].tell(t.stream, &nets[k], paper);
+            if (status != FIM_OK || (status = text_close(&t, &sentence)) != FIM_OK)
                 break;
             if (sentence[0] != '\0')
                 fprintf(all.stream, "%s%s: %s", any ? "\n" : "", nets[k].net, sentence);
