@@ -540,7 +540,7 @@ int main(void) {
     complaints += fail_in_turn("files", walk_files, 200);
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
-    complaints += fail_in_turn("files of other programs", walk_foreign, 1000);
+    complaints += fail_in_turn("files of other programs", walk_foreign, 120);
     complaints += fail_in_turn("training", walk_training, 40);
     if (make_logs() != FIM_OK) {
         printf("comparison: %s\n", fim_message());
