@@ -130,7 +130,8 @@ static void put_bars(FILE *script) {
                 continue;
             fprintf(script, "%s data using 0:(%s):($0%s):($0%s):(%s):(%s)%s with boxxyerror lc rgb %s fs %s",
                     lead, bars[b].top, side == 0 ? "-0.38" : "+0.02", side == 0 ? "-0.02" : "+0.38",
-                    bars[b].bottom, bars[b].top, b == 0 ? ":xtic(1)" : "", bars[b].colour, bars[b].fill);
+                    bars[b].bottom, bars[b].top, b == 0 ? ":xtic(ending(strcol(1)))" : "", bars[b].colour,
+                    bars[b].fill);
             if (!again)
                 fprintf(script, " title '%s'", bars[b].title);
             lead = ", \\\n    ";
@@ -145,9 +146,11 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
                                    figure_list *list) {
     fim_status status = FIM_OK;
     draft d = {0};
-    size_t shown = 0;
-    for (size_t r = 0; r < count; r++)
+    size_t shown = 0, longest = 0;
+    for (size_t r = 0; r < count; r++) {
         shown += has_parts(rows[r].layer);
+        longest = utf8_width(rows[r].layer->name) > longest ? utf8_width(rows[r].layer->name) : longest;
+    }
     if (shown == 0)
         return FIM_OK;
     FIM_TRY(draft_open(&d));
@@ -171,11 +174,11 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
     }
     fprintf(script,
             "set xrange [-0.6:%.1f]\nset yrange [0:108]\nset ytics 0,20,100\n"
-            "set xtics noenhanced scale 0\n"
+            "set xtics noenhanced scale 0%s\n"
             "set xlabel 'layer'\nset ylabel 'percent of the squared error'\n"
             "set label 'error' at graph 1, first 101 left offset -1,0.6 font points(0.78) "
             "textcolor rgb '#333333'\n",
-            (double)shown - 0.4);
+            (double)shown - 0.4, longest > 4 ? " rotate by 30 right" : "");
     put_legend(script, true);
     put_bars(script);
     const double points = 180 + 72 * (double)shown;

@@ -84,7 +84,7 @@ fim_status figure_of_errors(const layer_row *rows, size_t count, const char *pre
             // As many digits as a cell has room for.
             "number(e) = sprintf(e < 0.0095 ? '%%.0e' : narrow ? '%%.2f' : '%%.3f', e)\n"
             "ink(e) = e > %.3g ? 0xffffff : 0x111111\n"
-            "layer(name, a, g) = sprintf('%%s (%%g × %%g)', name, a, g)\n",
+            "layer(name, a, g) = sprintf('%%s (%%g × %%g)', ending(name), a, g)\n",
             columns - 1, count - 1, axis.low / 1.1, axis.high * 1.1, sqrt(axis.low * axis.high));
     fprintf(script,
             "plot for [m = 0:%zu] data using (m):0:(m - 0.5):(m + 0.5):($0 - 0.5):($0 + 0.5):(column(m + 4))"
