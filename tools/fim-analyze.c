@@ -258,11 +258,29 @@ out:
     return status;
 }
 
+// What the process does not have yet and the library does not count: the buffers of OpenBLAS's threads, and
+// what HDF5 and the report hold.
+enum { PROCESS_BYTES = 24 << 20 };
+
+// --memory is for the whole process: the study may take what the program, the network and the data leave.
+static fim_status leave_room(const fim_cli *cli, fim_study_options *study) {
+    const size_t taken = fim_size_add(fim_memory_resident(), PROCESS_BYTES);
+    if (cli->memory == SIZE_MAX)
+        return FIM_OK;
+    fim_status status = fim_budget_check(
+        cli->memory, fim_size_add(taken, FIM_MEMORY_RESOLVED),
+        "the program with the network and the data, and the least to work in,", "raise --memory");
+    if (status == FIM_OK)
+        study->budget = cli->memory - taken;
+    return status;
+}
+
 // One file: a network at the data, which are read once, or a dump.
 static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_options *study, const char *file,
                           fim_data *data, fim_record *report) {
     fim_file_kind kind;
     fim_net net = {0};
+    fim_study_options allotted = *study;
     fim_status status = FIM_OK;
     FIM_TRY(fim_file_sniff(file, &kind));
     if (kind == FIM_FILE_BLOCKS && s->plan)
@@ -278,8 +296,10 @@ static fim_status analyze(fim_cli *cli, const settings *s, const fim_study_optio
         FIM_TRY(source_read(cli, &s->source, data));
     if (s->plan)
         FIM_TRY(print_plan(cli, study, file, &net, data));
-    else
-        FIM_TRY(fim_study_network(study, file, &net, data, &cli->monitor, report));
+    else {
+        FIM_TRY(leave_room(cli, &allotted));
+        FIM_TRY(fim_study_network(&allotted, file, &net, data, &cli->monitor, report));
+    }
 out:
     fim_net_clear(&net);
     return status;

@@ -90,6 +90,14 @@ fim_status fim_budget_check(size_t budget, size_t bytes, const char *what, const
 // Physical memory of the machine in bytes (0 when the system does not tell).
 size_t fim_memory_total(void);
 
+// Bytes of this process that are in physical memory, after malloc gave back what is free (0 where the system
+// does not tell).
+size_t fim_memory_resident(void);
+// What is left of `budget` bytes when everything that became resident beyond `resident` counts. A budget
+// below FIM_MEMORY_RESOLVED is returned as it is: pages and malloc's own blurring say nothing about it.
+size_t fim_memory_left(size_t budget, size_t resident);
+#define FIM_MEMORY_RESOLVED ((size_t)16 << 20)
+
 // "480.5 MB" in buffer; returns buffer.
 char *fim_format_bytes(size_t bytes, char buffer[static 16]);
 

@@ -1,4 +1,5 @@
 // Allocation with a name, and the budget the user sets.
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,27 @@ fim_status fim_budget_check(size_t budget, size_t bytes, const char *what, const
 size_t fim_memory_total(void) {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     return pages > 0 && page > 0 ? fim_size_mul((size_t)pages, (size_t)page) : 0;
+}
+
+size_t fim_memory_resident(void) {
+    unsigned long all, resident;
+    long page = sysconf(_SC_PAGE_SIZE);
+#ifdef __GLIBC__
+    malloc_trim(0); // what is free again is given back, or it would count
+#endif
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm == NULL)
+        return 0;
+    const bool read = fscanf(statm, "%lu %lu", &all, &resident) == 2 && page > 0;
+    fclose(statm);
+    return read ? fim_size_mul(resident, (size_t)page) : 0;
+}
+
+size_t fim_memory_left(size_t budget, size_t resident) {
+    if (budget < FIM_MEMORY_RESOLVED || budget == SIZE_MAX)
+        return budget;
+    const size_t now = fim_memory_resident(), taken = now > resident ? now - resident : 0;
+    return taken < budget ? budget - taken : 0;
 }
 
 char *fim_format_bytes(size_t bytes, char buffer[static 16]) {

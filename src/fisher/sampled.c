@@ -127,13 +127,14 @@ out:
 }
 
 // Rs in one product of inner size N, cut into chunks of samples whose packed sides stay within this many
-// bytes.
+// bytes, and are no larger than Rs.
 enum { PACKED_BYTES = 512 << 20 };
 
 static fim_status sampled_packed(const fim_fisher *f, gsl_matrix *rs) {
     const fim_samples *s = samples_of(f);
     const size_t p_a = rs->size1, p_g = rs->size2;
-    size_t step = PACKED_BYTES / sizeof(double) / (p_a + p_g);
+    const size_t size = fim_size_mul(p_a, p_g), most = PACKED_BYTES / sizeof(double);
+    size_t step = (size < most ? size : most) / (p_a + p_g);
     step = step < 1 ? 1 : step > s->n ? s->n : step;
     gsl_matrix *left = NULL, *right = NULL;
     fim_status status = FIM_OK;

@@ -52,7 +52,7 @@ static fim_status dense_eigenvalues(const fim_fisher *f, size_t budget, gsl_vect
     size_t *index = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_budget_check(
-        budget, fim_size_mul(fim_size_add(fim_size_mul(d, d), rearranged), sizeof(double)),
+        budget, fim_size_mul(fim_size_add(fim_size_mul(d, d), fim_size_mul(rearranged, 2)), sizeof(double)),
         "the full spectrum of the Fisher block",
         "raise --memory, or take so few samples that N·C is below the number of parameters"));
     FIM_TRY(fim_matrix_new(d, d, "a dense Fisher block", &dense));
@@ -156,7 +156,7 @@ static fim_status packed_singular_values(const fim_fisher *f, size_t budget, gsl
     gsl_matrix *rs = NULL;
     gsl_vector *found = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(p_a, p_g), sizeof(double)),
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(fim_size_mul(p_a, p_g), 2 * sizeof(double)),
                              "the Kronecker spectrum",
                              "raise --memory, or take fewer samples than the smaller of p_a and p_g"));
     FIM_TRY(fim_matrix_new(p_a, p_g, "the rearranged block", &rs));

@@ -18,7 +18,8 @@ static bool is_refusal(fim_status status) {
 fim_status reference_frame(fim_reference *reference, bool rotated, const fim_reduced **out) {
     fim_status status = FIM_OK;
     if (reference->frame[rotated] == NULL && !reference->no_frame[rotated])
-        status = fim_reduced_new(reference->f, rotated, reference->budget / 4, &reference->frame[rotated]);
+        status =
+            fim_reduced_new(reference->f, rotated, reference_left(reference) / 4, &reference->frame[rotated]);
     reference->no_frame[rotated] |= is_refusal(status);
     *out = reference->frame[rotated];
     return is_refusal(status) ? FIM_OK : status;
@@ -123,7 +124,8 @@ size_t difference_vectors(const fim_reference *reference, size_t d) {
     const fim_fisher *f = reference->f;
     const size_t products =
         fim_size_mul(2 * fim_fisher_samples(f) * fim_fisher_d_g(f) + 3 * d, sizeof(double));
-    return reference->budget > products ? (reference->budget - products) / (d * sizeof(double)) : 0;
+    const size_t left = reference_left(reference);
+    return left > products ? (left - products) / (d * sizeof(double)) : 0;
 }
 
 fim_status difference_eigenvalues(fim_reference *reference, fim_candidate *candidate, bool with_f, size_t k,

@@ -15,7 +15,7 @@ static fim_status dense_residual(const fim_candidate *candidate, double *out) {
     const size_t d = fim_op_d_a(candidate->op) * fim_op_d_g(candidate->op);
     gsl_matrix *f = NULL, *op = NULL;
     // Two dense matrices, and the rearranged block (a quarter of one) while the first is made.
-    fim_status status = fim_budget_check(reference->budget, fim_size_mul(fim_size_mul(d, d), 20),
+    fim_status status = fim_budget_check(reference_left(reference), fim_size_mul(fim_size_mul(d, d), 20),
                                          "a dense residual", "raise --memory");
     if (status != FIM_OK)
         return status;

@@ -8,7 +8,7 @@
 struct fim_reference {
     const fim_fisher *f;
     fim_spectra_options spectra;
-    size_t budget;
+    size_t budget, resident; // bytes; those of the process when the budget was given
     uint64_t seed;
     double norm2, trace;
     fim_spectrum spectrum; // values NULL until asked for
@@ -31,6 +31,8 @@ struct fim_candidate {
     double distance;
 };
 
+// What is left of the budget now.
+size_t reference_left(const fim_reference *reference);
 // ‖F − F̂‖² and its route, computed once.
 fim_status candidate_frobenius2(fim_candidate *candidate, double *out, const char **route);
 

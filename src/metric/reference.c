@@ -33,7 +33,11 @@ fim_status fim_reference_new(const fim_fisher *f, const fim_spectra_options *spe
     fim_status status = fim_alloc(1, sizeof *self, "a reference", &self);
     if (status != FIM_OK)
         return status;
-    *self = (fim_reference){.f = f, .budget = budget, .seed = seed, .spectral_norm = -1};
+    *self = (fim_reference){.f = f,
+                            .budget = budget,
+                            .resident = budget < SIZE_MAX ? fim_memory_resident() : 0,
+                            .seed = seed,
+                            .spectral_norm = -1};
     if (spectra != NULL)
         self->spectra = *spectra;
     if (self->spectra.leading == 0)
@@ -55,6 +59,10 @@ void fim_reference_free(fim_reference *reference) {
     fim_reduced_free(reference->frame[1]);
     twins_free(reference);
     free(reference);
+}
+
+size_t reference_left(const fim_reference *reference) {
+    return fim_memory_left(reference->budget, reference->resident);
 }
 
 double fim_reference_norm(const fim_reference *reference) {
@@ -153,7 +161,8 @@ out:
 static fim_status full_reference(const fim_reference *reference, fim_spectrum *out) {
     fim_spectrum found = {.size = fim_fisher_d_a(reference->f) * fim_fisher_d_g(reference->f),
                           .complete = true};
-    fim_status status = fim_fisher_eigenvalues(reference->f, reference->budget, &found.values, found.route);
+    fim_status status =
+        fim_fisher_eigenvalues(reference->f, reference_left(reference), &found.values, found.route);
     if (status == FIM_OK)
         *out = found;
     return status;
@@ -222,7 +231,8 @@ static fim_status full_candidate(const fim_candidate *candidate, fim_spectrum *o
     fim_spectrum found = {.size = fim_op_d_a(candidate->op) * fim_op_d_g(candidate->op), .complete = true};
     fim_status status = FIM_OK;
     FIM_TRY(fim_vector_new(found.size, "eigenvalues", &found.values));
-    FIM_TRY(fim_op_eigenvalues(candidate->op, candidate->reference->budget, found.values, found.route));
+    FIM_TRY(
+        fim_op_eigenvalues(candidate->op, reference_left(candidate->reference), found.values, found.route));
     *out = found;
     return FIM_OK;
 out:

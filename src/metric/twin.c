@@ -115,7 +115,7 @@ fim_status twin_find(fim_reference *reference, const fim_op *op, twin **out, dou
                 return FIM_OK;
             }
         }
-    if (reference->n_twins == TWINS || fim_op_bytes(op) > reference->budget / 16)
+    if (reference->n_twins == TWINS || fim_op_bytes(op) > reference_left(reference) / 16)
         return FIM_OK;
     return add(reference, &f, out);
 }

@@ -96,15 +96,22 @@ typedef struct supply {
     const size_t *layers;
     size_t count;
     fim_samples *samples; // per layer
+    size_t resident;      // bytes of the process before
     bool together;
 } supply;
+
+// What the samples of a study may take: where a budget can be watched, the analysis keeps a quarter.
+static size_t samples_budget(size_t budget) {
+    return budget < FIM_MEMORY_RESOLVED || budget == SIZE_MAX ? budget : budget / 4 * 3;
+}
 
 static fim_status supply_init(supply *s, const fim_monitor *monitor) {
     fim_status status = fim_alloc(s->count, sizeof *s->samples, "samples", &s->samples);
     if (status != FIM_OK)
         return status;
-    status = fim_fisher_capture(s->net, s->data, &s->options->fisher, s->layers, s->count, s->options->budget,
-                                monitor, s->samples);
+    s->resident = fim_memory_resident();
+    status = fim_fisher_capture(s->net, s->data, &s->options->fisher, s->layers, s->count,
+                                samples_budget(s->options->budget), monitor, s->samples);
     s->together = status == FIM_OK;
     return status == FIM_ERR_BUDGET ? FIM_OK : status;
 }
@@ -112,9 +119,10 @@ static fim_status supply_init(supply *s, const fim_monitor *monitor) {
 // The block of layer number i. What does not fit is streamed from half of the budget.
 static fim_status supply_block(supply *s, size_t i, const fim_monitor *monitor, fim_fisher **out) {
     fim_status status = FIM_OK;
+    const size_t budget = s->options->budget, most = samples_budget(budget);
     if (!s->together)
         status = fim_fisher_capture(s->net, s->data, &s->options->fisher, &s->layers[i], 1,
-                                    s->options->budget / 2, monitor, &s->samples[i]);
+                                    most < budget ? most : budget / 2, monitor, &s->samples[i]);
     if (status != FIM_ERR_BUDGET)
         return status == FIM_OK ? fim_fisher_new(&s->samples[i], out) : status;
     status = fim_fisher_new_streamed(s->net, s->data, &s->options->fisher, s->layers[i],
@@ -166,6 +174,8 @@ static fim_status study_once(const fim_study_options *options, const char *file,
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(supply_block(&s, i, monitor, &f));
         allotted.budget = study_budget_left(options->budget, s.samples, count);
+        const size_t left = fim_memory_left(options->budget, s.resident);
+        allotted.budget = left < allotted.budget ? left : allotted.budget;
         const study_inputs inputs = {net, &subset, allotted.budget,
                                      gradients != NULL ? gradients[layers[i]] : NULL};
         FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor,

@@ -121,6 +121,7 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
                             fim_reference *reference, fim_record *record) {
     const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f);
     gsl_vector *sigma = NULL;
+    const size_t resident = options->budget < SIZE_MAX ? fim_memory_resident() : 0;
     char route[200] = "";
     fim_status status = FIM_OK;
     FIM_TRY(fim_record_set(record, "d_a", (double)d_a, ""));
@@ -133,7 +134,7 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
     FIM_TRY(fim_record_set_text(record, "fisher", fisher));
     FIM_TRY(fim_record_set(record, "fisher_norm", fim_reference_norm(reference), ""));
     FIM_TRY(fim_record_set(record, "fisher_trace", fim_reference_trace(reference), ""));
-    status = fim_fisher_kronecker_values(f, options->budget, &sigma, route);
+    status = fim_fisher_kronecker_values(f, fim_memory_left(options->budget, resident), &sigma, route);
     if (status == FIM_OK) {
         FIM_TRY(put_floors(record, sigma, fim_reference_norm(reference)));
         FIM_TRY(keep_curve(record, "kronecker_singular_values", sigma, route));

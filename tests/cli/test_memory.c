@@ -1,0 +1,47 @@
+// --memory is for the whole process: the largest resident size that the system saw, at budgets which decide
+// what is kept, beside that of a run without a limit.
+#include "networks.h"
+#include "tool.h"
+
+TestSuite(memory, .init = scratch_begin, .fini = scratch_end, .timeout = 600);
+
+// Increasing.
+static const char *const budgets[] = {"160M", "1G"};
+
+// Runs the study; the peak in bytes of all children so far, of which this one has the largest budget.
+static size_t peak(const char *memory) {
+    char line[512];
+    snprintf(
+        line, sizeof line,
+        "fim-analyze @run/checkpoint-1.h5 --data @x.h5 --samples 200 --memory %s --threads 1 -q --methods "
+        "kfac,ekfac,deflation -o @r.h5 --force",
+        memory);
+    struct rusage usage;
+    const int code = finish(start(line, (settings){0}));
+    cr_assert(code == 0, "--memory %s: exit code %d", memory, code);
+    cr_assert(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+    return (size_t)usage.ru_maxrss << 10;
+}
+
+Test(memory, is_never_exceeded) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("a sanitizer keeps memory of its own");
+#endif
+    fim_data data = {.x = test_random_matrix(300, 300, 1)};
+    size_t most = 0;
+    TEST_OK(fim_data_write(&data, scratch("x.h5"), true));
+    fim_data_clear(&data);
+    int code =
+        finish(start("fim-train --net 300-250-60-250-300 --activation tanh --likelihood gaussian --data "
+                     "@x.h5 -e 1 -O sgd -o @run -q --threads 1",
+                     (settings){0}));
+    cr_assert(code == 0, "fim-train ended with %d", code);
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        size_t budget;
+        TEST_OK(fim_parse_bytes(budgets[i], "--memory", &budget));
+        const size_t taken = peak(budgets[i]);
+        cr_expect(taken <= budget, "--memory %s: %zu bytes were resident", budgets[i], taken);
+        most = taken;
+    }
+    cr_assert(most > ((size_t)160 << 20), "no budget decided anything: %zu bytes without", most);
+}
