@@ -223,19 +223,24 @@ reproduce() {
     done
 }
 
-mkdir -p "$out/.done"
-for net in "${networks[@]}"; do
-    settings "$net"
-    plan "$net"
-done
-for net in "${networks[@]}"; do
-    reproduce "$net"
-done
+# All of it is read before it runs: the file may be replaced meanwhile.
+main() {
+    mkdir -p "$out/.done"
+    for net in "${networks[@]}"; do
+        settings "$net"
+        plan "$net"
+    done
+    for net in "${networks[@]}"; do
+        reproduce "$net"
+    done
 
-commit=$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)
-"$tools/fim-verdict" "$out" --published "$top/notebooks/published-losses.csv" \
-    --published "$top/notebooks/published-results.csv" --force -o "$out/index.html" \
-    --about "Made by $command (scale: $scale, seed 1) at commit $commit, $("$tools/fim-train" --version | head -n 1)." \
-    >"$out/verdicts.txt"
-tail -n 1 "$out/verdicts.txt"
-echo "$out/index.html"
+    commit=$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)
+    "$tools/fim-verdict" "$out" --published "$top/notebooks/published-losses.csv" \
+        --published "$top/notebooks/published-results.csv" --force -o "$out/index.html" \
+        --about "Made by $command (scale: $scale, seed 1) at commit $commit, $("$tools/fim-train" --version | head -n 1)." \
+        >"$out/verdicts.txt"
+    tail -n 1 "$out/verdicts.txt"
+    echo "$out/index.html"
+}
+
+main; exit

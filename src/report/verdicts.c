@@ -81,6 +81,13 @@ static void put_error_reason(FILE *stream, const fim_reproduction *r, const fim_
             fprintf(stream, "at the last checkpoint a Krylov space of 2 steps has %s, one of 30 steps %s; ",
                     format_number(metric, two, a), format_number(metric, best, b));
     }
+    const size_t length = course_length(r->drawn);
+    const double scaled = length > 0
+                              ? course_value(r->drawn, length - 1, NULL, "decomposition_error_scaled", NULL)
+                              : (double)NAN;
+    if (strcmp(method, "kfac") == 0 && strcmp(metric, "frobenius_error") == 0 && isfinite(scaled))
+        fprintf(stream, "the best multiple of A ⊗ G has %s at the last checkpoint; ",
+                format_number(metric, scaled, a));
     const course_end one = course_end_of(r->drawn, paper, r->net, "kpsvd", metric);
     double theirs = paper_fact(paper, r->net, metric, "kpsvd");
     if (!(e->to >= 0.9 * paper_last(paper, r->net, metric, "kpsvd")))
