@@ -155,11 +155,13 @@ static fim_status tell_damping(FILE *stream, const fim_reproduction *r, const fi
                 "methods of two terms have it",
                 format_number("loss", final_of(kfac, COURSE_LOSS), a),
                 format_number("loss", final_of(each, COURSE_LOSS), b));
+        const char *lead = "; better curvature:";
         for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
             const variant *v = find(&list, others[i], "paper");
-            if (v != NULL)
-                fprintf(stream, "%s %s %s", i == 0 ? "; better curvature:" : ",", others[i],
-                        format_number("loss", final_of(v, COURSE_LOSS), a));
+            if (v == NULL)
+                continue;
+            fprintf(stream, "%s %s %s", lead, others[i], format_number("loss", final_of(v, COURSE_LOSS), a));
+            lead = ",";
         }
         fprintf(stream, " (after %zu epochs).", kfac->epochs);
     }
