@@ -534,9 +534,9 @@ int main(void) {
         return 1;
     }
     size_t complaints = fail_in_turn("networks", walk_networks, 1000);
-    complaints += fail_in_turn("captures", walk_captures, 1000);
-    complaints += fail_in_turn("blocks", walk_blocks, 1000);
-    complaints += fail_in_turn("study", walk_study, 200);
+    complaints += fail_in_turn("captures", walk_captures, 300);
+    complaints += fail_in_turn("blocks", walk_blocks, 300);
+    complaints += fail_in_turn("study", walk_study, 100);
     complaints += fail_in_turn("files", walk_files, 200);
     fim_io_sandbox(false); // the readers' own allocations
     complaints += fail_in_turn("files read in this process", walk_files, 200);
