@@ -2,9 +2,10 @@
 // are two ways from a layer m above whose factor has r columns:
 //   backward   r columns through the layers between:       2 r Σ d_k d_{k-1} flops
 //   forward    d_g tangents through them, then Bᵀ J:       2 d_g Σ d_k d_{k-1} + 2 d_g d_m r
-// where the first layer above l costs the tangents nothing (their start is the identity), and Bᵀ J nothing at
-// the logits. A factor with more columns than rows is compressed to a square one by its triangular factor (2
-// r d_g²), so that a narrow layer (the code of an auto-encoder) hands only its width down: this is the
+// where the first layer above l costs the tangents no product (their start is the identity), but the writing
+// of d_g rows of that layer's width, at the price of TANGENT_FLOPS a number, and Bᵀ J costs nothing at the
+// logits. A factor with more columns than rows is compressed to a square one by its triangular factor (2 r
+// d_g²), so that a narrow layer (the code of an auto-encoder) hands only its width down: this is the
 // recursion of covariances G_l = Jᵀ G_m J in factored form, never dearer than on the covariances themselves.
 // The cheapest chain of such hops is found from the top down; the hops that are used become waypoints,
 // computed once for all layers below.
@@ -13,13 +14,17 @@
 
 #include "plan.h"
 
+// Flops of a matrix product in the time of making one number of a tangent.
+enum { TANGENT_FLOPS = 8 };
+
 // The flops per sample of the hop from m down to l, and whether it goes forward; span[k] = Σ_{1 <= j <= k}
 // d_j d_{j-1}.
 static double hop(const size_t *width, const double *span, size_t l, size_t m, size_t columns,
                   bool structured, bool *forward) {
     const double d_g = (double)width[l], r = (double)columns;
     const double product = structured ? 3 * d_g * r : 2 * d_g * (double)width[m] * r;
-    const double back = 2 * r * (span[m] - span[l]), front = 2 * d_g * (span[m] - span[l + 1]) + product;
+    const double back = 2 * r * (span[m] - span[l]), start = TANGENT_FLOPS * d_g * (double)width[l + 1];
+    const double front = start + 2 * d_g * (span[m] - span[l + 1]) + product;
     *forward = front < back;
     return (front < back ? front : back) + (r > d_g ? 2 * r * d_g * d_g : 0);
 }

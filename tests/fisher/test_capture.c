@@ -180,9 +180,9 @@ Test(plan, is_the_cheapest_chain_of_hops) {
                         span += 2.0 * (double)(shapes[s].widths[k + 1] * shapes[s].widths[k]);
                     const double d = (double)shapes[s].widths[l + 1], c = (double)r;
                     const double width = (double)shapes[s].widths[from + 1];
-                    const double first = 2.0 * d * (double)shapes[s].widths[l + 2]; // free for unit tangents
-                    flops +=
-                        fmin(span * c, (span - first) * d + 2 * d * width * c) + (c > d ? 2 * c * d * d : 0);
+                    const double start = d * (double)shapes[s].widths[l + 2]; // numbers of unit tangents
+                    flops += fmin(span * c, (span - 2 * start) * d + 2 * d * width * c + 8 * start) +
+                             (c > d ? 2 * c * d * d : 0);
                     r = r < shapes[s].widths[l + 1] ? r : shapes[s].widths[l + 1];
                     from = l;
                 }
