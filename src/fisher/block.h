@@ -15,6 +15,8 @@ typedef struct fim_fisher_class {
     fim_status (*apply)(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y);
     fim_status (*norm2)(const fim_fisher *f, double *out);
     fim_status (*packed)(const fim_fisher *f, gsl_matrix *rs);
+    // As fim_fisher_weighted_norm2; NULL for the classes that keep all samples, or none.
+    fim_status (*weighted_norm2)(const fim_fisher *f, const double *w, double *out);
     // The samples behind the block, or NULL.
     const fim_samples *(*samples)(const fim_fisher *f);
     // Their cached core (core.h), or NULL. It makes a block unfit for two threads at a time.
@@ -25,6 +27,10 @@ struct fim_fisher {
     const fim_fisher_class *class;
     size_t d_a, d_g, n;
 };
+
+// Σ_nm w_n w'_m (a_n·a'_m)² ⟨G_n, G'_m⟩ over the samples of two blocks, w NULL for ones (inner.c).
+fim_status sum_of_pairs(const fim_samples *s_x, const double *w_x, const fim_samples *s_y, const double *w_y,
+                        double *out);
 
 // NULL: for the classes that keep no samples.
 const fim_samples *block_no_samples(const fim_fisher *f);

@@ -70,9 +70,8 @@ static _gsl_matrix_const_view side_tile(const output_side *side, size_t first, s
     return gsl_matrix_const_submatrix(kept, first * side->columns, 0, count * side->columns, kept->size2);
 }
 
-// Σ_nm w_n w'_m (a_n·a'_m)² ⟨G_n, G'_m⟩.
-static fim_status sum_of_pairs(const fim_samples *s_x, const double *w_x, const fim_samples *s_y,
-                               const double *w_y, double *out) {
+fim_status sum_of_pairs(const fim_samples *s_x, const double *w_x, const fim_samples *s_y, const double *w_y,
+                        double *out) {
     const output_form form = common_form(s_x, s_y);
     output_side x = {0}, y = {0};
     gsl_matrix *products = NULL, *gram_a = NULL, *gram_g = NULL;
@@ -154,6 +153,8 @@ fim_status fim_fisher_weighted_norm2(const fim_fisher *f, const double *w, doubl
     const fim_samples *s = f->class->samples(f);
     const core *c = f->class->core(f);
     double sum = 0;
+    if (f->class->weighted_norm2 != NULL)
+        return f->class->weighted_norm2(f, w, out);
     if (s == NULL)
         return FIM_FAIL(FIM_ERR_UNAVAILABLE,
                         "the block alone does not tell its samples: dump it with them (fim-dump --with)");

@@ -188,20 +188,22 @@ out:
     return status;
 }
 
-static fim_status norm2_pairs(const fim_fisher *f, double *out) {
+// N² ‖(1/N) Σ_n w_n (a_n a_nᵀ) ⊗ G_n‖², w NULL for ones.
+static fim_status weighted_pairs(const fim_fisher *f, const double *w, double *out) {
     const streamed *self = cast(f);
     part x = {0}, y = {0};
     double sum = 0;
     fim_status status = FIM_OK;
     for (size_t i = 0; i < f->n; i += self->chunk) {
-        double inner;
+        double pairs;
+        const double *w_x = w != NULL ? w + i : NULL;
         FIM_TRY(part_init(&x, self, i));
-        FIM_TRY(fim_fisher_inner(x.f, x.f, &inner));
-        sum += x.weight * x.weight * inner;
+        FIM_TRY(sum_of_pairs(&x.samples, w_x, &x.samples, w_x, &pairs));
+        sum += pairs;
         for (size_t j = 0; j < i; j += self->chunk) {
             FIM_TRY(part_init(&y, self, j));
-            FIM_TRY(fim_fisher_inner(x.f, y.f, &inner));
-            sum += 2 * x.weight * y.weight * inner;
+            FIM_TRY(sum_of_pairs(&x.samples, w_x, &y.samples, w != NULL ? w + j : NULL, &pairs));
+            sum += 2 * pairs;
             part_clear(&y);
         }
         part_clear(&x);
@@ -213,11 +215,20 @@ out:
     return status;
 }
 
+static fim_status streamed_weighted_norm2(const fim_fisher *f, const double *w, double *out) {
+    double sum;
+    fim_status status = weighted_pairs(f, w, &sum);
+    if (status == FIM_OK)
+        *out = sum / ((double)f->n * (double)f->n);
+    return status;
+}
+
 static fim_status streamed_norm2(const fim_fisher *f, double *out) {
     // Three matrices of the size of Rs are alive beside a chunk, which has half of the budget.
     const size_t rearranged = fim_size_mul(fim_svec_size(f->d_a), fim_svec_size(f->d_g));
-    return fim_size_mul(rearranged, 3 * sizeof(double)) <= cast(f)->budget ? norm2_rearranged(f, out)
-                                                                           : norm2_pairs(f, out);
+    return fim_size_mul(rearranged, 3 * sizeof(double)) <= cast(f)->budget
+               ? norm2_rearranged(f, out)
+               : streamed_weighted_norm2(f, NULL, out);
 }
 
 static const fim_fisher_class streamed_class = {
@@ -229,6 +240,7 @@ static const fim_fisher_class streamed_class = {
     .apply = streamed_apply,
     .norm2 = streamed_norm2,
     .packed = streamed_packed,
+    .weighted_norm2 = streamed_weighted_norm2,
     .samples = block_no_samples,
     .core = block_no_core,
 };

@@ -61,6 +61,12 @@ static void compare(const fim_net *net, const fim_data *data, const fim_fisher_s
     for (size_t k = 0; k < 2; k++)
         TEST_OK(fim_fisher_apply(f[k], x, y[k]));
     close_to(y[1], y[0], "F x");
+    double halves[ROWS], difference2[2];
+    for (size_t n = 0; n < ROWS; n++)
+        halves[n] = (n % 2 == 0 ? 1 : -1) * (1 + 0.1 * (double)n);
+    for (size_t k = 0; k < 2; k++)
+        TEST_OK(fim_fisher_weighted_norm2(f[k], halves, &difference2[k]));
+    cr_assert(epsilon_eq(dbl, difference2[1], difference2[0], 1e-12 * difference2[0] + 1e-15));
     fim_fisher_free(whole);
     fim_fisher_free(parts);
     fim_samples_clear(&s);
