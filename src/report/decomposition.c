@@ -20,10 +20,12 @@ static const struct {
     {"decomposition_error_tekfac", "left_by_tekfac", true},
     {"floor_2", "left_by_2_terms", true},
     {"floor_3", "left_by_3_terms", true},
+    {"decomposition_error_sampling", "sampling", true}, // where it was asked for
 };
-enum { SHARES = sizeof shares / sizeof *shares, PARTS = 5 };
+enum { SHARES = sizeof shares / sizeof *shares, SAMPLING = SHARES - 1, PARTS = 5 };
 
-const char *const decomposition_legend[] = {
+static const char *const legend[] = {
+    "sampling: the squared standard error of F itself, from two halves of its samples",
     "error: ‖F − A ⊗ G‖ / ‖F‖; its square is scale + eigenvalues + eigenbasis, and also scale + factors + "
     "rank",
     "scale: repaired by a multiple of A ⊗ G; eigenvalues: by others in its eigenbasis (ekfac); eigenbasis: "
@@ -34,6 +36,17 @@ const char *const decomposition_legend[] = {
     "products",
     NULL};
 
+static bool any_value(const layer_row *rows, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(value_or_nan(rows[i].layer, name)))
+            return true;
+    return false;
+}
+
+const char *const *decomposition_legend(const layer_row *rows, size_t count) {
+    return any_value(rows, count, shares[SAMPLING].name) ? legend : legend + 1;
+}
+
 static bool is_bound(const fim_value *v) {
     return strncmp(v->note, "upper bound", 11) == 0;
 }
@@ -42,13 +55,6 @@ static bool is_bound(const fim_value *v) {
 static bool has_parts(const fim_record *layer) {
     const fim_value *error = fim_record_value(layer, error_name);
     return error != NULL && error->value > 0 && !is_bound(error);
-}
-
-static bool any_error(const layer_row *rows, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (isfinite(value_or_nan(rows[i].layer, error_name)))
-            return true;
-    return false;
 }
 
 // Share number i of a layer with parts; NAN when it is missing.
@@ -79,15 +85,16 @@ static void put_share(grid *g, size_t row, size_t i) {
 
 fim_status decomposition_grid(const layer_row *rows, size_t count, grid *out) {
     fim_status status = FIM_OK;
-    grid g = {.n_rows = count, .n_columns = SHARES + 1, .row_head = "layer"};
-    if (!any_error(rows, count)) {
+    const size_t n_shares = any_value(rows, count, shares[SAMPLING].name) ? SHARES : SAMPLING;
+    grid g = {.n_rows = count, .n_columns = n_shares + 1, .row_head = "layer"};
+    if (!any_value(rows, count, error_name)) {
         *out = (grid){0};
         return FIM_OK;
     }
     FIM_TRY(fim_alloc(g.n_columns, sizeof *g.columns, "the columns of a report", &g.columns));
     FIM_TRY(grid_alloc(&g));
     g.columns[0] = "error";
-    for (size_t i = 0; i < SHARES; i++)
+    for (size_t i = 0; i < n_shares; i++)
         g.columns[i + 1] = shares[i].head;
     for (size_t r = 0; r < count; r++) {
         const fim_value *error = fim_record_value(rows[r].layer, error_name);
@@ -95,7 +102,7 @@ fim_status decomposition_grid(const layer_row *rows, size_t count, grid *out) {
         g.records[r] = rows[r].layer;
         if (error != NULL)
             grid_put(&g, r, 0, error->value, error->note, format_number(error_name, error->value, number));
-        for (size_t i = 0; i < SHARES; i++)
+        for (size_t i = 0; i < n_shares; i++)
             put_share(&g, r, i);
     }
     *out = g;
@@ -121,7 +128,7 @@ static const struct {
     {"right: rank", "$3+$6", "$3+$6+$7", false, true, "solid 1.0 noborder", "'#d55e00'"},
 };
 
-static void put_bars(FILE *script) {
+static void put_bars(FILE *script, bool sampling) {
     const char *lead = "plot";
     for (size_t b = 0; b < PARTS; b++)
         for (int side = 0; side < 2; side++) {
@@ -136,6 +143,10 @@ static void put_bars(FILE *script) {
                 fprintf(script, " title '%s'", bars[b].title);
             lead = ", \\\n    ";
         }
+    if (sampling) // a line over both bars
+        fputs(", \\\n     data using ($0-0.42):($8 < 101 ? $8 : 101):(0.84):(0) with vectors nohead "
+              "lc rgb '#000000' lw 2 dt 2 title 'sampling (standard error of F)'",
+              script);
     fputs(", \\\n     data using 0:(101):(sprintf($2 < 0.01 ? '%.1e' : '%.3f', $2)) with labels "
           "font points(0.78) offset 0,0.6 "
           "textcolor rgb '#333333'\n",
@@ -146,6 +157,7 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
                                    figure_list *list) {
     fim_status status = FIM_OK;
     draft d = {0};
+    const bool sampling = any_value(rows, count, shares[SAMPLING].name);
     size_t shown = 0, longest = 0;
     for (size_t r = 0; r < count; r++) {
         shown += has_parts(rows[r].layer);
@@ -162,6 +174,8 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
     fputs("# layer error", data);
     for (size_t i = 0; i < PARTS; i++)
         fprintf(data, " %s", shares[i].head);
+    if (sampling)
+        fprintf(data, " %s", shares[SAMPLING].head);
     putc('\n', data);
     for (size_t r = 0; r < count; r++) {
         if (!has_parts(rows[r].layer))
@@ -170,6 +184,8 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
         put_number(data, value_or_nan(rows[r].layer, error_name));
         for (size_t i = 0; i < PARTS; i++)
             put_number(data, percent(rows[r].layer, i));
+        if (sampling)
+            put_number(data, percent(rows[r].layer, SAMPLING));
         putc('\n', data);
     }
     fprintf(script,
@@ -180,7 +196,7 @@ fim_status figure_of_decomposition(const layer_row *rows, size_t count, const ch
             "textcolor rgb '#333333'\n",
             (double)shown - 0.4, longest > 4 ? " rotate by 30 right" : "");
     put_legend(script, true);
-    put_bars(script);
+    put_bars(script, sampling);
     const double points = 180 + 72 * (double)shown;
     FIM_TRY(draft_close(&d, points > 860 ? points : 860, 460, list));
 out:

@@ -256,8 +256,8 @@ fim_status figures_of_runs(const fim_record *logs, size_t n_logs, const fim_publ
 
 // Layers × parts, in percent of KFAC's squared error; no rows when no layer of `rows` has them.
 fim_status decomposition_grid(const layer_row *rows, size_t count, grid *out);
-// What its columns mean, in lines up to a NULL.
-extern const char *const decomposition_legend[];
+// What the columns of such a grid mean, in lines up to a NULL.
+const char *const *decomposition_legend(const layer_row *rows, size_t count);
 // The same as a figure.
 fim_status figure_of_decomposition(const layer_row *rows, size_t count, const char *prefix,
                                    figure_list *list);

@@ -21,7 +21,7 @@ static fim_status add_layers(const layer_row *rows, size_t count, const char *pr
     if (status != FIM_OK || g.n_rows == 0)
         return status;
     put_page_heading(page, 3, "", "Where KFAC's error is, in percent of its square");
-    put_page_grid(page, &g, decomposition_legend);
+    put_page_grid(page, &g, decomposition_legend(rows, count));
     grid_clear(&g);
     FIM_TRY(figure_of_decomposition(rows, count, prefix, list));
     put_page_figures(page, list, first);

@@ -204,7 +204,7 @@ static fim_status put_decomposition(FILE *stream, const layer_row *rows, size_t 
     if (g.n_rows > 0) {
         fputs("\nwhere KFAC's error is, in percent of its square\n\n", stream);
         status = put_grid(stream, &g);
-        for (const char *const *l = decomposition_legend; *l != NULL; l++)
+        for (const char *const *l = decomposition_legend(rows, count); *l != NULL; l++)
             fprintf(stream, "%s\n", *l);
     }
     grid_clear(&g);

@@ -94,6 +94,9 @@ fim_status study_sampling(const fim_study_options *options, const fim_fisher *f,
     else
         FIM_TRY(put_sampling_error(f, inputs, layer, monitor, record));
     FIM_TRY(put_half_error(f, options->seed, record));
+    const fim_value *halves = fim_record_value(record, "half_error");
+    if (fim_record_value(record, "decomposition_error_kfac") != NULL) // beside the parts of KFAC's error
+        FIM_TRY(fim_record_set(record, "decomposition_error_sampling", halves->value / 2, halves->note));
 out:
     return status;
 }

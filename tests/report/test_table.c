@@ -301,6 +301,26 @@ Test(table, the_parts_of_the_error_of_kfac_are_percents_of_its_square) {
     fim_record_clear(&report);
 }
 
+Test(table, what_the_samples_leave_in_doubt_stands_beside_the_parts) {
+    static const char head[] = "where KFAC's error is";
+    fim_record report;
+    char *table = NULL, *words[20];
+    sample_report(&report, 2);
+    add_decomposition(&report);
+    fim_record *layer = &report.children[0].children[0].children->children[0];
+    sample_must(fim_record_set(layer, "decomposition_error_sampling", 0.12, "inner products of samples"));
+    cr_assert(eq(int, fim_report_table(&report, &table), FIM_OK));
+    char *line = find_line(table, head, "4 ");
+    cr_assert(eq(sz, split(line, words, 20), 11));
+    cr_assert(strcmp(words[10], "4.0") == 0, "%s, expected (0.12 / 0.6)² in percent", words[10]);
+    free(line);
+    line = find_line(table, head, "sampling: ");
+    cr_assert(line != NULL && strstr(line, "standard error") != NULL);
+    free(line);
+    free(table);
+    fim_record_clear(&report);
+}
+
 Test(table, missing_parts_say_why) {
     fim_record report;
     char *table = NULL, *words[20];

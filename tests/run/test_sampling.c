@@ -80,13 +80,16 @@ Test(sampling, error_is_the_distance_of_dense_blocks) {
 }
 
 Test(sampling, of_the_exact_fisher_there_is_no_error) {
-    study s = study_init("diagonal", "bytes");
+    study s = study_init("diagonal,kfac", "bytes");
     s.options.fisher = (fim_fisher_spec){FIM_FISHER_EXACT, 1, 0};
     s.options.sampling_error = true;
     run(&s);
     for (size_t l = 0; l < LAYERS; l++) {
         cr_assert(value_of(layer_of(&s.report, l), "sampling_error")->value == 0);
-        cr_assert(value_of(layer_of(&s.report, l), "half_error")->value > 0);
+        const double halves = value_of(layer_of(&s.report, l), "half_error")->value;
+        cr_assert(halves > 0);
+        // Halves differ by two standard errors of F.
+        cr_assert(value_of(layer_of(&s.report, l), "decomposition_error_sampling")->value == halves / 2);
     }
 }
 
