@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
@@ -59,6 +60,30 @@ images = rng.integers(0, 255, (2, 3, 3))
 put("idx", "images", idx(images))
 put("idx", "labels", idx(images[:, 0, 0]))
 put("idx", "gzip", gzip.compress(idx(images), mtime=0))
+
+
+def element(kind, data, order):
+    """One of MATLAB's, padded to eight bytes."""
+    return struct.pack(order + "II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def mat(order="<", deflated=False, **arrays):
+    """A .mat of version 5."""
+    out = b"MATLAB 5.0 MAT-file".ljust(116) + bytes(8) + struct.pack(order + "HH", 0x0100, 0x4d49)
+    for name, array in arrays.items():
+        kind, number = {"f8": (6, 9), "f4": (7, 7), "u1": (9, 2)}[array.dtype.str[1:]]
+        matrix = element(14, element(6, struct.pack(order + "II", kind, 0), order)
+                         + element(5, struct.pack(order + "ii", *array.shape), order) + element(1, name.encode(), order)
+                         + element(number, array.astype(array.dtype.newbyteorder(order)).tobytes("F"), order), order)
+        packed = zlib.compress(matrix)
+        out += struct.pack(order + "II", 15, len(packed)) + packed if deflated else matrix
+    return out
+
+
+put("mat", "x-y", mat(x=small, y=np.arange(3.0)[None]))
+put("mat", "only", mat(newfaces=small.astype("f4")))
+put("mat", "big-endian", mat(">", x=images[:, 0].astype("u1")))
+put("mat", "deflated", mat("<", True, x=small, y=np.arange(3.0)[:, None]))
 
 
 def data_set(f):
