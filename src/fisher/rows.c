@@ -142,9 +142,45 @@ void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, 
         }
 }
 
+// Numbers of a band of all G_n: 64 MB.
+enum { BAND_NUMBERS = 1 << 23 };
+
+// Σ_ij G_n,ij G_m,ij by bands of rows i, from their diagonal blocks on: N C d² flops for the bands of all G_n
+// and N² d² / 2 for their products, where products of the rows take N² C² d.
+static fim_status gram_by_bands(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
+    const size_t n = gram->size1, d = rows->size2, most = BAND_NUMBERS / (n * d);
+    const size_t band = most < 1 ? 1 : most < d ? most : d;
+    gsl_matrix *entries = NULL;
+    fim_status status = fim_matrix_new(n, band * d, "bands of covariances", &entries);
+    if (status != FIM_OK)
+        return status;
+    gsl_matrix_set_zero(gram);
+    for (size_t first = 0; first < d; first += band) {
+        const size_t height = d - first < band ? d - first : band, width = d - first;
+        for (size_t r = 0; r < n; r++) {
+            const double *x = rows->data + r * columns * rows->tda + first;
+            double *g = entries->data + r * entries->tda;
+            cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width, (int)columns, 1, x,
+                        (int)rows->tda, x, (int)rows->tda, 0, g, (int)width);
+            for (size_t i = 0; i < height && height < width; i++) // what stands below the diagonal too
+                cblas_dscal((int)(width - height), M_SQRT2, g + i * width + height, 1);
+        }
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)(height * width), 1, entries->data,
+                    (int)entries->tda, 1, gram->data, (int)gram->tda);
+    }
+    for (size_t r = 0; r < n; r++)
+        for (size_t s = 0; s < r; s++)
+            gsl_matrix_set(gram, s, r, gsl_matrix_get(gram, r, s));
+    gsl_matrix_free(entries);
+    return FIM_OK;
+}
+
 // The lower triangle by tiles of samples, then mirrored.
 fim_status rows_gram(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
     const size_t n = gram->size1;
+    const double c = (double)columns, d = (double)rows->size2;
+    if (c * c > c * d / (double)n + d / 2)
+        return gram_by_bands(rows, columns, gram);
     size_t tile = 512 / columns;
     tile = tile < 1 ? 1 : tile;
     gsl_matrix *scratch = NULL;

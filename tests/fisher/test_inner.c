@@ -122,3 +122,17 @@ Test(inner, what_does_not_fit_is_refused) {
     TEST_FAILS(fim_fisher_weighted_norm2(stored.f, w, &out), FIM_ERR_UNAVAILABLE, "samples");
     cr_assert(out == 77, "an output was touched");
 }
+
+// Many columns: the Gram matrix of the covariances comes by bands of their entries, the inner product by
+// packed tiles.
+Test(inner, bands_of_wide_covariances_are_their_packed_products) {
+    fim_samples s = test_samples(300, 25, 300, 20, 40);
+    fim_fisher *f = NULL;
+    double norm2, inner;
+    TEST_OK(fim_fisher_new(&s, &f));
+    TEST_OK(fim_fisher_norm2(f, &norm2));
+    TEST_OK(fim_fisher_inner(f, f, &inner));
+    cr_assert(epsilon_eq(dbl, norm2, inner, 1e-12 * inner), "%.16g and %.16g", norm2, inner);
+    fim_fisher_free(f);
+    fim_samples_clear(&s);
+}
