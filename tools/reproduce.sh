@@ -93,7 +93,7 @@ find_pictures() {
 
 # What is run, by network and scale: the data, epochs and iterations followed, samples of the Fisher, epochs compared.
 settings() {
-    early=0,5,25,50,75,100,150,200,250,300 optimizers=all spaces="2 3 4 5 6 8 10 15 20 30"
+    early=0,5,25,50,75,100,150,200,250,300 optimizers=all measured= spaces="2 3 4 5 6 8 10 15 20 30"
     case $1 in
     curves) data=curves:20000 split=0.2 samples=256 part= ;;
     mnist) data=$(find_mnist) split=0.1666667 samples=512 part= ;;
@@ -106,7 +106,7 @@ settings() {
     mnist-quick) course=15 followed=0,10,25,50:300:50 epochs=5 part=12000 samples=256
         optimizers="sgd adam kfac kfac/each deflation kfac-corrected" ;;
     faces-full) course=31 followed=$early,400:2500:100 epochs=200 count=103500 ;;
-    faces-quick) course=25 followed=0,5,25,50,75,100 epochs=20 count=5120 samples=256
+    faces-quick) course=25 followed=0,5,25,50,75,100 epochs=21 count=5120 samples=256 measured=2,3,4,5
         optimizers="sgd adam kfac kfac-corrected" ;;
     curves-tiny) data=curves:640 course=3 followed=0 epochs=2 samples=64 optimizers="sgd kfac kfac/each" spaces="2 30" ;;
     *) fail "$1 is not run at the scale $scale" ;;
@@ -210,7 +210,8 @@ reproduce() {
         --fisher mc:1 --methods "$methods" --metrics "$metrics" --spectra "$spectra" --sampling-error
     step "$net exact" analyze "$dir/exact.h5" "$dir/course" "${subset[@]}" --layers 4 --samples "$samples" \
         --methods "$methods" --metrics "$exact_metrics" --spectra "$spectra"
-    step "$net layers" analyze "$dir/layers.h5" "$last" "${subset[@]}" --samples "$((samples < 256 ? samples : 256))" \
+    step "$net layers" analyze "$dir/layers.h5" "$last" "${subset[@]}" ${measured:+--layers "$measured"} \
+        --samples "$((samples < 256 ? samples : 256))" \
         --methods kfac,tkfac,kpsvd,kfac-corrected,deflation --metrics frobenius_error
     step "$net krylov" krylov "$dir" "$last" "${subset[@]}" --layers 4 --samples "$samples" --spectra "$spectra"
     step "$net steps" analyze "$dir/steps.h5" "$last" "${subset[@]}" --layers 4 --samples "$samples" \
