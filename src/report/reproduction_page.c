@@ -103,18 +103,22 @@ out:
     return status;
 }
 
-// The published losses of a network, as the figures of runs take them.
-static fim_status losses_of(const fim_paper *paper, const char *net, fim_published *out) {
+// The published losses of a network, as the figures of runs take them: at those of our epochs that have as
+// many iterations.
+static fim_status losses_of(const fim_paper *paper, const fim_reproduction *r, fim_published *out) {
+    const double theirs =
+        ceil(paper_fact(paper, r->net, "train_samples", "") / paper_fact(paper, r->net, "batch", ""));
+    const double ratio = theirs / curve_at(fim_record_curve(&r->logs[0], "iterations"), 0);
     fim_published list = {0};
     fim_status status = fim_alloc(paper->count + 1, sizeof *list.points, "published losses", &list.points);
     if (status != FIM_OK)
         return status;
     for (size_t i = 0; i < paper->count; i++) {
         const struct fim_paper_fact *f = &paper->facts[i];
-        if (strcmp(f->network, net) != 0 || strcmp(f->quantity, "loss_per_output") != 0)
+        if (strcmp(f->network, r->net) != 0 || strcmp(f->quantity, "loss_per_output") != 0)
             continue;
         struct fim_published_point *p = &list.points[list.count++];
-        p->epoch = f->at;
+        p->epoch = isfinite(ratio) ? f->at * ratio : f->at;
         p->loss = f->value;
         snprintf(p->optimizer, sizeof p->optimizer, "%s", f->method);
     }
@@ -132,7 +136,7 @@ static fim_status add_figures(const fim_reproduction *r, const fim_paper *paper,
     FIM_TRY(figures_of_reproduction(r, paper, list));
     const size_t first = list->count;
     if (r->n_logs > 0) {
-        FIM_TRY(losses_of(paper, r->net, &losses));
+        FIM_TRY(losses_of(paper, r, &losses));
         FIM_TRY(figures_of_runs(r->logs, r->n_logs, &losses, list));
     }
     for (size_t i = first; i < list->count; i++) { // two networks' runs have figures of the same names
