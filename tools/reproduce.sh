@@ -192,7 +192,7 @@ krylov() {
     shift
     rm -f "$dir/krylov.part.h5"
     for k in $spaces; do # steps
-        "$tools/fim-analyze" "$@" --krylov "$k" --methods lanczos --metrics frobenius_error,spectrum_error --append \
+        "$tools/fim-analyze" "$@" --krylov "$k" --methods lanczos --metrics "$exact_metrics" --append \
             -o "$dir/krylov.part.h5" --quiet >/dev/null
     done
     mv "$dir/krylov.part.h5" "$dir/krylov.h5"
