@@ -40,7 +40,7 @@ char *fim_fisher_spec_format(const fim_fisher_spec *spec, char buffer[static 32]
 // The layers above, through which G_n t is cheaper than from a wide packed G_n.
 typedef struct fim_chain fim_chain;
 
-// Exactly one of g, packed and diagonal is set: the smallest form that holds every G_n.
+// Exactly one of g, packed and diagonal is set: the cheapest form that holds every G_n.
 typedef struct fim_samples {
     size_t n, d_a, d_g;
     size_t columns;       // C, rows of g per sample (0 without g)

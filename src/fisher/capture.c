@@ -123,12 +123,18 @@ static fim_status capture_chunk(capture *c, const size_t *layers, size_t n_layer
 
 typedef enum output_form { OUTPUTS_ROWS, OUTPUTS_PACKED, OUTPUTS_DIAGONAL } output_form;
 
-// The smallest form that holds the G_n of a layer whose factor keeps `kept` columns.
+// Rows up to which a product with them is as fast as one with packed covariances.
+enum { FEW_ROWS = 12 };
+
+// How the G_n of a layer whose factor keeps `kept` columns are held. A product takes 2 kept d_g² flops with
+// rows, and reads d_g² / 2 numbers of a packed G_n: few rows are kept where they are smaller, many where they
+// are half of it.
 static output_form form_of(const fim_net *net, const fim_fisher_spec *spec, size_t layer, size_t kept) {
     if (layer + 1 == net->n_layers && spec->kind == FIM_FISHER_EXACT &&
         fim_likelihood_independent(net->likelihood))
         return OUTPUTS_DIAGONAL;
-    return 2 * kept <= fim_layer_d_g(&net->layers[layer]) + 1 ? OUTPUTS_ROWS : OUTPUTS_PACKED;
+    const size_t rows = kept <= FEW_ROWS ? 2 * kept : 4 * kept;
+    return rows <= fim_layer_d_g(&net->layers[layer]) + 1 ? OUTPUTS_ROWS : OUTPUTS_PACKED;
 }
 
 // Products with a wide layer's packed G_n are better made through the layers above it.
