@@ -260,7 +260,7 @@ out:
 
 // What the process does not have yet and the library does not count: the buffers of OpenBLAS's threads, and
 // what HDF5 and the report hold.
-enum { PROCESS_BYTES = 24 << 20 };
+enum { PROCESS_BYTES = 40 << 20 };
 
 // --memory is for the whole process: the study may take what the program, the network and the data leave.
 static fim_status leave_room(const fim_cli *cli, fim_study_options *study) {

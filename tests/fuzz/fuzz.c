@@ -28,7 +28,8 @@ const char *fuzz_file(const uint8_t *data, size_t size) {
     static char path[64];
     if (file < 0) {
         file = memfd_create("fuzz", 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(),
+                 file); // also for the child, which keeps none
     }
     if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != (ssize_t)size) {
         perror("fuzz: a file in memory");
