@@ -17,6 +17,8 @@ static int shell(const char *command, char *said, size_t size) {
     cr_assert(pipe != NULL);
     const size_t got = fread(said, 1, size - 1, pipe);
     said[got] = '\0';
+    while (fgetc(pipe) != EOF) // or the command dies of a pipe that nobody reads
+        ;
     const int state = pclose(pipe);
     return WIFEXITED(state) ? WEXITSTATUS(state) : -1;
 }
