@@ -12,14 +12,11 @@ enum { MEMBERS_LIMIT = 1 << 17, DEFLATE_RATIO = 1032 };
 
 fim_status fim_archive_sniff(const char *path, bool *out) {
     unsigned char head[4];
-    FILE *file = NULL;
-    size_t size = 0;
-    fim_status status = fim_source_open(path, &file, &size);
-    if (status != FIM_OK)
-        return status;
-    *out = fread(head, 1, sizeof head, file) == sizeof head && memcmp(head, "PK\3\4", sizeof head) == 0;
-    fclose(file);
-    return FIM_OK;
+    size_t got = 0;
+    fim_status status = fim_source_head(path, head, sizeof head, &got);
+    if (status == FIM_OK)
+        *out = got == sizeof head && memcmp(head, "PK\3\4", sizeof head) == 0;
+    return status;
 }
 
 void fim_archive_close(fim_archive *archive) {

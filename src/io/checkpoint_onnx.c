@@ -16,15 +16,12 @@
 fim_status fim_format_onnx_sniff(const char *path, bool *out) {
     static const char next[] = "\x12\x1a\x22\x28\x32\x3a\x42\x72";
     unsigned char head[3];
-    FILE *file = NULL;
-    size_t size = 0;
-    fim_status status = fim_source_open(path, &file, &size);
-    if (status != FIM_OK)
-        return status;
-    *out = fread(head, 1, sizeof head, file) == sizeof head && head[0] == 8 && head[1] > 0 &&
-           head[1] < 0x80 && head[2] != 0 && strchr(next, head[2]) != NULL;
-    fclose(file);
-    return FIM_OK;
+    size_t got = 0;
+    fim_status status = fim_source_head(path, head, sizeof head, &got);
+    if (status == FIM_OK)
+        *out = got == sizeof head && head[0] == 8 && head[1] > 0 && head[1] < 0x80 && head[2] != 0 &&
+               strchr(next, head[2]) != NULL;
+    return status;
 }
 
 #ifdef FIM_HAVE_ONNX

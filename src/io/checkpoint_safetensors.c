@@ -49,17 +49,12 @@ static size_t header_size(const unsigned char bytes[8]) {
 // A length that the file can hold, and a brace.
 fim_status fim_format_safetensors_sniff(const char *path, bool *out) {
     unsigned char head[9];
-    FILE *file = NULL;
-    size_t size = 0;
-    fim_status status = fim_source_open(path, &file, &size);
-    if (status != FIM_OK)
-        return status;
+    size_t got = 0;
+    fim_status status = fim_source_head(path, head, sizeof head, &got);
     // A length beyond the file still is this format's, damaged, when a header stands behind it.
-    bool found = fread(head, 1, sizeof head, file) == sizeof head && head[8] == '{' &&
-                 header_size(head) <= (uint64_t)1 << 48;
-    fclose(file);
-    *out = found;
-    return FIM_OK;
+    if (status == FIM_OK)
+        *out = got == sizeof head && head[8] == '{' && header_size(head) <= (uint64_t)1 << 48;
+    return status;
 }
 
 // A whole number from 0 on.

@@ -28,14 +28,11 @@ typedef struct reader {
 
 static fim_status is_legacy(const char *path, bool *out) {
     unsigned char head[sizeof legacy];
-    FILE *file = NULL;
-    size_t size = 0;
-    fim_status status = fim_source_open(path, &file, &size);
-    if (status != FIM_OK)
-        return status;
-    *out = fread(head, 1, sizeof head, file) == sizeof head && memcmp(head, legacy, sizeof head) == 0;
-    fclose(file);
-    return FIM_OK;
+    size_t got = 0;
+    fim_status status = fim_source_head(path, head, sizeof head, &got);
+    if (status == FIM_OK)
+        *out = got == sizeof head && memcmp(head, legacy, sizeof head) == 0;
+    return status;
 }
 
 // The member that ends in "/data.pkl"; archive->n when there is none.

@@ -1,14 +1,13 @@
 // MATLAB's .mat of version 5 and 7, by libmatio. A matrix `x` (samples in rows), and a vector or matrix `y`
 // beside it; or else the only numeric matrix of the file, whose longer side counts the samples: data sets of
 // images come either way round, and with more images than pixels. (Version 7.3 is HDF5.)
-#include <errno.h>
 #include <matio.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "data_format.h"
+#include "tensors.h"
 
 bool fim_data_mat_sniff(const unsigned char head[static 8]) {
     return memcmp(head, "MATLAB 5", 8) == 0;
@@ -94,19 +93,19 @@ out:
 // libmatio takes what is missing at the end of a file for zeros: here every element must end within it.
 static fim_status check_whole(const char *path) {
     unsigned char head[128], tag[8];
-    struct stat about;
-    fim_status status = FIM_OK;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fstat(fileno(file), &about) != 0)
-        FIM_TRY(FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path, strerror(errno)));
+    FILE *file = NULL;
+    size_t end = 0;
+    fim_status status = fim_source_open(path, &file, &end);
+    if (status != FIM_OK)
+        return status;
     if (fread(head, 1, sizeof head, file) != sizeof head)
         FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: ends within its header", path));
     const bool big = head[126] == 'M'; // the marks of the byte order, "IM" where it is little endian
     size_t at = sizeof head;
-    for (const size_t end = (size_t)about.st_size; at < end;) {
-        if (end - at < sizeof tag || fseek(file, (long)at, SEEK_SET) != 0 ||
-            fread(tag, 1, sizeof tag, file) != 8)
+    while (at < end) {
+        if (end - at < sizeof tag)
             FIM_TRY(FIM_FAIL(FIM_ERR_FORMAT, "%s: ends within an element", path));
+        FIM_TRY(fim_source_read(file, path, at, tag, sizeof tag));
         size_t n = 0;
         for (size_t i = 0; i < 4; i++)
             n = n << 8 | tag[4 + (big ? i : 3 - i)];
@@ -117,8 +116,7 @@ static fim_status check_whole(const char *path) {
         at += n;
     }
 out:
-    if (file != NULL)
-        fclose(file);
+    fclose(file);
     return status;
 }
 

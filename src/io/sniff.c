@@ -76,6 +76,12 @@ static fim_status sniff_here(void *context) {
     const fim_data_format *format = NULL;
     if ((status = fim_data_format_find(r->path, &format)) == FIM_OK)
         r->kind = FIM_FILE_DATA;
+    else if (status == FIM_ERR_FORMAT)
+        status =
+            FIM_FAIL(FIM_ERR_FORMAT,
+                     "%s: is neither a checkpoint nor a data set of a known format (fim-info --help lists "
+                     "them), nor blocks, a capture, a report or a run log, which are HDF5",
+                     r->path);
     return status;
 }
 

@@ -141,6 +141,17 @@ fim_status fim_source_open(const char *path, FILE **out, size_t *size) {
     return FIM_OK;
 }
 
+fim_status fim_source_head(const char *path, unsigned char *head, size_t n, size_t *got) {
+    FILE *file = NULL;
+    size_t size = 0;
+    fim_status status = fim_source_open(path, &file, &size);
+    if (status != FIM_OK)
+        return status;
+    *got = fread(head, 1, n, file);
+    fclose(file);
+    return FIM_OK;
+}
+
 fim_status fim_source_read(FILE *file, const char *path, size_t offset, void *buffer, size_t n) {
     if (fseeko(file, (off_t)offset, SEEK_SET) != 0 || fread(buffer, 1, n, file) != n)
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path,

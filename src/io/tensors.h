@@ -46,6 +46,8 @@ void fim_numbers_decode(fim_number type, bool swap, const unsigned char *bytes, 
 
 // Opens a regular file for reading. FIM_ERR_IO when that fails.
 fim_status fim_source_open(const char *path, FILE **out, size_t *size);
+// The first bytes of a file, n of them or as many as it has: *got.
+fim_status fim_source_head(const char *path, unsigned char *head, size_t n, size_t *got);
 // Exactly n bytes from `offset`; FIM_ERR_IO when the file ends before.
 fim_status fim_source_read(FILE *file, const char *path, size_t offset, void *buffer, size_t n);
 // `count` numbers from `offset`.

@@ -535,7 +535,8 @@ Test(data, not_a_data_set) {
     refused(scratch("none"), NULL, FIM_ERR_IO, "none: cannot be read: No such file");
     refused(scratch_folder, NULL, FIM_ERR_IO, "not a regular file");
     fim_file_kind kind;
-    TEST_FAILS(fim_file_sniff(scratch("text"), &kind), FIM_ERR_FORMAT, "text: is not a data set");
+    TEST_FAILS(fim_file_sniff(scratch("text"), &kind), FIM_ERR_FORMAT,
+               "text: is neither a checkpoint nor a data set");
     TEST_FAILS(fim_file_sniff(scratch("none"), &kind), FIM_ERR_IO, "none: cannot be read");
     h5_expect_all_closed();
 }
