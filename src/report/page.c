@@ -143,3 +143,22 @@ void put_page_provenance(FILE *stream, const fim_record *record) {
     }
     fputs("</dl>\n", stream);
 }
+
+fim_status put_page_comparison(FILE *stream, const fim_record *logs, size_t n_logs, const char *reference) {
+    const char *legend[COMPARISON_LEGEND + 1];
+    fim_record comparison;
+    grid g = {0};
+    fim_status status = comparison_record(logs, n_logs, reference, &comparison);
+    if (status != FIM_OK)
+        return status;
+    FIM_TRY(comparison_grid(&comparison, &g));
+    fputs("<p class=\"facts\">", stream);
+    put_html(stream, text_or_empty(&comparison, "facts"));
+    fputs("</p>\n", stream);
+    comparison_legend(&comparison, legend);
+    put_page_grid(stream, &g, legend);
+out:
+    grid_clear(&g);
+    fim_record_clear(&comparison);
+    return status;
+}

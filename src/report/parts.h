@@ -101,6 +101,8 @@ void put_not_converged(FILE *stream, const grid *g, size_t row, void (*put)(FILE
 fim_status put_grid(FILE *stream, const grid *g);
 // The table and the notes: the lines of `legend` up to a NULL, then the footnotes.
 void put_page_grid(FILE *stream, const grid *g, const char *const *legend);
+// The table of fim_report_comparison, its facts above and its legend below.
+fim_status put_page_comparison(FILE *stream, const fim_record *logs, size_t n_logs, const char *reference);
 
 // ---- figure.c: one mechanism for all figures ----
 

@@ -76,26 +76,6 @@ out:
     return status;
 }
 
-// Above the figures of several runs.
-static fim_status add_comparison(const fim_record *logs, size_t n_logs, const char *reference, FILE *page) {
-    const char *legend[COMPARISON_LEGEND + 1];
-    fim_record comparison;
-    grid g = {0};
-    fim_status status = comparison_record(logs, n_logs, reference, &comparison);
-    if (status != FIM_OK)
-        return status;
-    FIM_TRY(comparison_grid(&comparison, &g));
-    fputs("<p class=\"facts\">", page);
-    put_html(page, text_or_empty(&comparison, "facts"));
-    fputs("</p>\n", page);
-    comparison_legend(&comparison, legend);
-    put_page_grid(page, &g, legend);
-out:
-    grid_clear(&g);
-    fim_record_clear(&comparison);
-    return status;
-}
-
 static fim_status add_runs(const fim_record *logs, size_t n_logs, const fim_plot_options *options, FILE *page,
                            figure_list *list) {
     fim_status status = FIM_OK;
@@ -103,27 +83,13 @@ static fim_status add_runs(const fim_record *logs, size_t n_logs, const fim_plot
     FIM_TRY(figures_of_runs(logs, n_logs, options->published, list));
     put_page_heading(page, 2, "", "Training");
     if (n_logs > 1)
-        FIM_TRY(add_comparison(logs, n_logs, options->reference, page));
+        FIM_TRY(put_page_comparison(page, logs, n_logs, options->reference));
     put_page_figures(page, list, first);
     for (size_t r = 0; r < n_logs; r++) {
         put_page_heading(page, 2, "Provenance ", text_or_empty(&logs[r], "file"));
         put_page_provenance(page, &logs[r]);
     }
 out:
-    return status;
-}
-
-static fim_status write_page(const char *folder, const char *page) {
-    fim_status status = FIM_OK;
-    text t = {0};
-    char *path = NULL;
-    FIM_TRY(text_open(&t));
-    fprintf(t.stream, "%s/index.html", folder);
-    FIM_TRY(text_close(&t, &path));
-    FIM_TRY(fim_file_write_text(path, page, true));
-out:
-    text_discard(&t);
-    free(path);
     return status;
 }
 
@@ -152,7 +118,7 @@ fim_status fim_report_plot_all(const fim_record *reports, size_t n_reports, cons
     FIM_TRY(write_text(folder, STYLE_FILE, "", style));
     for (size_t i = 0; i < list.count; i++)
         FIM_TRY(figure_write(&list.items[i], folder));
-    FIM_TRY(write_page(folder, page));
+    FIM_TRY(write_text(folder, "index", ".html", page));
     for (size_t i = 0; i < list.count; i++) {
         FIM_TRY(fim_monitor_progress(monitor, "drawing figures", (double)i, (double)list.count));
         FIM_TRY(figure_draw(&list.items[i], folder));

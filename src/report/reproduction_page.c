@@ -83,26 +83,6 @@ static void put_data(FILE *page, const fim_reproduction *r) {
     fprintf(page, " (%s).</p>\n", data_of(r->net, spec));
 }
 
-static fim_status add_comparison(const fim_reproduction *r, FILE *page) {
-    const char *legend[COMPARISON_LEGEND + 1];
-    fim_record comparison;
-    grid g = {0};
-    fim_status status = comparison_record(r->logs, r->n_logs, NULL, &comparison);
-    if (status != FIM_OK)
-        return status;
-    FIM_TRY(comparison_grid(&comparison, &g));
-    put_page_heading(page, 3, "", "All runs, with what they cost");
-    fputs("<p class=\"facts\">", page);
-    put_html(page, text_or_empty(&comparison, "facts"));
-    fputs("</p>\n", page);
-    comparison_legend(&comparison, legend);
-    put_page_grid(page, &g, legend);
-out:
-    grid_clear(&g);
-    fim_record_clear(&comparison);
-    return status;
-}
-
 // The published losses of a network, as the figures of runs take them: at those of our epochs that have as
 // many iterations.
 static fim_status losses_of(const fim_paper *paper, const fim_reproduction *r, fim_published *out) {
@@ -304,8 +284,10 @@ fim_status fim_reproduction_page(const fim_reproduction *nets, size_t count, con
         fputs(".</p>\n", t.stream);
         for (size_t table = 0; table < VERDICT_TABLES; table++)
             put_verdicts(t.stream, &list, nets[k].net, (verdict_table)table);
-        if (nets[k].n_logs > 0)
-            FIM_TRY(add_comparison(&nets[k], t.stream));
+        if (nets[k].n_logs > 0) {
+            put_page_heading(t.stream, 3, "", "All runs, with what they cost");
+            FIM_TRY(put_page_comparison(t.stream, nets[k].logs, nets[k].n_logs, NULL));
+        }
         put_page_heading(t.stream, 3, "Figures: ", nets[k].net);
         for (size_t i = first[k]; i < first[k + 1] && drawing == FIM_OK; i++)
             put_picture(t.stream, &drawn.items[i], figures);
