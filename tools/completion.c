@@ -26,6 +26,7 @@ static const values known[] = {
     {"spectra", NULL, "auto full leading", false},
     {"format", "fim-analyze", "table json csv", false},
     {"format", "fim-train", "text json", false},
+    {"format", "fim-verdict", "table csv", false},
     {"net", NULL, "curves mnist faces", false},
     {"init", NULL, "xavier torch", false},
     {"schedule", NULL, "constant cosine exponential:", false},
@@ -34,7 +35,7 @@ static const values known[] = {
     {"damping-form", NULL, "factor factor-pi each paper exact", false},
     {"indefinite", NULL, "absolute clamp fallback", false},
     {"with", NULL, "factors samples", true},
-    {"to", NULL, "native safetensors npz", false},
+    {"to", NULL, "native safetensors npz torch", false},
     {"size", NULL, "one two screen", false},
 };
 

@@ -95,12 +95,20 @@ static void put_character(FILE *out, unsigned long code) {
         putc((int)code, out);
 }
 
+static size_t word_length(const char *s, size_t n) {
+    size_t length = 0;
+    while (length < n && s[length] != ' ')
+        length++;
+    return length;
+}
+
 // n bytes in lines as long as roff's readers like them, or in one line as it is.
 static void put_text(FILE *out, const char *s, size_t n, bool filled) {
-    enum { LONG = 62 };
+    enum { LONG = 62, LONGEST = 76 }; // escapes make a line a little longer
     for (size_t i = 0, length, column = 0; i < n; i += length, column++) {
         const unsigned long code = code_point(s + i, &length);
-        if (code == ' ' && filled && column > LONG) {
+        if (code == ' ' && filled &&
+            (column > LONG || column + word_length(s + i + 1, n - i - 1) > LONGEST)) {
             putc('\n', out);
             column = 0;
         } else {

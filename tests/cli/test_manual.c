@@ -6,8 +6,8 @@
 
 #include "support.h"
 
-static const char *const tools[] = {"fim-analyze", "fim-convert", "fim-dump",
-                                    "fim-info",    "fim-plot",    "fim-train"};
+static const char *const tools[] = {"fim-analyze", "fim-convert", "fim-dump",   "fim-info",
+                                    "fim-plot",    "fim-train",   "fim-verdict"};
 enum { TOOLS = sizeof tools / sizeof *tools, MOST = 128, NAME = 40 };
 
 // What a command of the shell prints; its exit code.
@@ -177,6 +177,51 @@ Test(manual, values_are_those_of_the_tools) {
         free(bash);
     }
     cr_assert(values > 60, "%zu values", values);
+}
+
+// The other way: what a tool says it knows, when it is given another value, is offered.
+Test(manual, values_that_a_tool_knows_are_offered) {
+    size_t options = 0, values = 0;
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    for (size_t t = 0; t < TOOLS; t++) {
+        char *bash = ask(tools[t], "--describe=bash"), *at = bash;
+        while ((at = strstr(at, "    --")) != NULL) {
+            char option[NAME], command[700];
+            cr_assert(eq(int, sscanf(at, "    %39[^)|\n]", option), 1));
+            char *words = strstr(at, "compgen -W '"), *next = strstr(at + 6, ";;");
+            at += 6;
+            if (words == NULL || words > next)
+                continue;
+            words = strndup(words, strcspn(words + strlen("compgen -W '"), "'") + strlen("compgen -W '"));
+            snprintf(command, sizeof command, "'%s/%s' %s no.value 2>&1", getenv("FIM_TOOLS"), tools[t],
+                     option);
+            char *message = output_of(command, NULL), *said = strstr(message, "'no.value'");
+            char *end =
+                said != NULL ? strstr(said, " (see ") : NULL; // without: it missed another option before
+            if (end != NULL) {
+                static const char *const around[] = {"is", "neither", "nor", "none", "of", "known", "or"};
+                *end = '\0';
+                options++;
+                for (char *word = strtok(said + strlen("'no.value'"), " ,()"); word != NULL;
+                     word = strtok(NULL, " ,()")) {
+                    bool value = true;
+                    for (size_t k = 0; k < sizeof around / sizeof *around; k++)
+                        value &= strncmp(word, around[k], strlen(around[k])) != 0 ||
+                                 strcspn(word, ":") != strlen(around[k]);
+                    word[strcspn(word, ":[")] = '\0';
+                    if (!value || word[0] == '\0')
+                        continue;
+                    values++;
+                    cr_assert(has_word(words, word), "%s %s: %s is not offered: %s", tools[t], option, word,
+                              words);
+                }
+            }
+            free(message);
+            free(words);
+        }
+        free(bash);
+    }
+    cr_assert(options >= 8 && values >= 24, "%zu options, %zu values", options, values);
 }
 
 // Completes `words` at the last of them with bash's own machinery.
