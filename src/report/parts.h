@@ -178,6 +178,8 @@ void put_line(FILE *script, const char *name, size_t again);
 // Script: the same for what is filled, and with open points.
 void put_fill(FILE *script, const char *name);
 void put_open_points(FILE *script, const char *name);
+// Behind `lead`, their entry in the legend.
+void put_open_key(FILE *script, const char *lead);
 
 // ---- draw.c: a figure as files ----
 

@@ -70,7 +70,7 @@ static fim_status end(line_figure *f, const char *axes, bool published, figure_l
         put_error_axis(script, &f->y);
         fputs(plot, script);
         if (published)
-            fputs(", NaN with points lw 1.2 lc rgb '#333333' pt 6 title 'published'", script);
+            put_open_key(script, ",");
         putc('\n', script);
         status = draft_close(&f->d, 860, 460, list);
     }

@@ -169,7 +169,7 @@ static void put_lines(FILE *script, const variant_list *list, const view *w, con
             put_open_points(script, optimizer_of(list, k));
         }
     if (index > list->count)
-        fprintf(script, "%s NaN with points lw 1.2 lc rgb '#333333' pt 6 title 'published'", lead);
+        put_open_key(script, lead);
     putc('\n', script);
 }
 

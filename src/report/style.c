@@ -44,7 +44,7 @@ fim_status fim_plot_size_parse(const char *name, fim_plot_size *out) {
 static const char *const colours[] = {"#888888", "#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                       "#e69f00", "#56b4e9", "#000000", "#882255"};
 static const char *const dashes[] = {"1", "'-'", "'.'", "'-.'", "'_ '"};
-static const int points[] = {7, 5, 9, 11, 13, 6, 4, 8, 10, 12}; // filled, then open
+static const int points[] = {7, 5, 9, 11, 13, 15}; // filled; the open one of each is the number before
 // The registered approximations, by their names alone, in the order of reports.
 static const struct {
     const char *name;
@@ -104,7 +104,11 @@ void put_fill(FILE *script, const char *name) {
 void put_open_points(FILE *script, const char *name) {
     size_t shift;
     const size_t line = line_of(name, &shift);
-    fprintf(script, " ls %zu pt %d", line + 1, points[POINTS / 2 + line % (POINTS / 2)]);
+    fprintf(script, " ls %zu pt %d lw 0.8 ps 1.4", line + 1, points[line % POINTS] - 1);
+}
+
+void put_open_key(FILE *script, const char *lead) {
+    fprintf(script, "%s NaN with points lw 0.8 ps 1.4 lc rgb '#333333' pt 6 title 'published'", lead);
 }
 
 static void put_line_styles(FILE *out) {
