@@ -354,6 +354,18 @@ Test(comparison, figures_hold_means_and_bands) {
     free(script);
     script = read_data(folder, "loss-by-epoch.gp");
     cr_assert(strstr(script, "title 'published'") != NULL && strstr(script, "title 'kfac/each'") != NULL);
+    // gnuplot's filled shapes are 5, 7, 9, ..., and the open one of each is the number before.
+    char *style = read_data(folder, "style.gnuplot"), line_style[40];
+    const char *open = strstr(script, "with points ls "), *filled;
+    int line, shape, own;
+    cr_assert(open != NULL);
+    cr_assert(eq(int, sscanf(open, "with points ls %d pt %d", &line, &shape), 2));
+    snprintf(line_style, sizeof line_style, "set style line %d ", line);
+    filled = strstr(style, line_style);
+    cr_assert(filled != NULL);
+    cr_assert(eq(int, sscanf(strstr(filled, " pt "), " pt %d", &own), 1));
+    cr_assert(own >= 5 && own % 2 == 1 && shape == own - 1, "%d and %d", own, shape);
+    free(style);
     free(script);
     char *page = read_data(folder, "index.html");
     const char *table = strstr(page, "<tr><th>optimizer</th>"), *figure = strstr(page, "<figure>");
