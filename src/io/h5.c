@@ -152,6 +152,7 @@ fim_status fim_h5_open(const char *path, size_t budget, fim_h5 *out) {
     if (stat(path, &about) != 0)
         return FIM_FAIL(FIM_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
     hid_t list = access_list();
+    H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_LATEST); // others write with the newest
     hid_t id = H5Fopen(path, H5F_ACC_RDONLY, list);
     if (id < 0)
         status = FIM_FAIL(FIM_ERR_FORMAT, "%s: is a damaged HDF5 file: %s", path, fim_h5_reason(reason));

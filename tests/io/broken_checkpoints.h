@@ -5,8 +5,8 @@
 #include "scratch.h"
 
 // A checkpoint as twenty lines of h5py write it: 3 → 2 (tanh) → 2, float32 and float64.
-static inline hid_t make_checkpoint(const char *path) {
-    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+static inline hid_t make_checkpoint_with(const char *path, hid_t access) {
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     h5_put_text(file, "/", "format", "fim-checkpoint");
     h5_put_number(file, "/", "version", 1);
     h5_put_text(file, "/", "likelihood", "categorical");
@@ -23,6 +23,10 @@ static inline hid_t make_checkpoint(const char *path) {
     h5_put_numbers(file, "/layers/0/bias", H5T_IEEE_F32BE, 1, (hsize_t[]){2});
     h5_put_numbers(file, "/layers/1/weight", H5T_IEEE_F64LE, 2, (hsize_t[]){2, 2});
     return file;
+}
+
+static inline hid_t make_checkpoint(const char *path) {
+    return make_checkpoint_with(path, H5P_DEFAULT);
 }
 
 static void no_format(hid_t f) {

@@ -80,8 +80,7 @@ Test(checkpoint, a_bad_network_is_not_written) {
     h5_expect_all_closed();
 }
 
-Test(checkpoint, of_another_program) {
-    H5Fclose(make_checkpoint(scratch("net.h5")));
+static void expect_made_checkpoint(void) {
     fim_net net;
     TEST_OK(fim_checkpoint_read(scratch("net.h5"), budget, &net));
     cr_assert(net.n_layers == 2 && net.likelihood == FIM_CATEGORICAL);
@@ -93,6 +92,19 @@ Test(checkpoint, of_another_program) {
             cr_assert(gsl_matrix_get(net.layers[0].w, i, j) == first[i][j]);
     cr_assert(gsl_matrix_get(net.layers[1].w, 1, 0) == 2.5);
     fim_net_clear(&net);
+}
+
+Test(checkpoint, of_another_program) {
+    H5Fclose(make_checkpoint(scratch("net.h5")));
+    expect_made_checkpoint();
+}
+
+Test(checkpoint, in_the_newest_version_of_the_format) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    H5Fclose(make_checkpoint_with(scratch("net.h5"), access));
+    H5Pclose(access);
+    expect_made_checkpoint();
 }
 
 Test(checkpoint, broken_files_are_refused_by_name) {
