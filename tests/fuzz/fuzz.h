@@ -17,11 +17,18 @@ enum { FUZZ_BUDGET = 1 << 26 }; // bytes that a reader may take
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-// The path of a file in memory that holds the bytes, until the next call.
+// How many inputs were read to their end.
+extern size_t fuzz_taken;
+
+// The path of a file in $TMPDIR that holds the bytes, until the next call.
 const char *fuzz_file(const uint8_t *data, size_t size);
 
-// Runs work(context): here, or, for readers of HDF5, whose library crashes on crafted files, in the child
-// that the tools use, except where libFuzzer is to see the reader at work.
+// What a reader came back with: a refusal must say in one line what is wrong.
+void fuzz_judge(fim_status status);
+
+// Judges what work(context) comes back with: run here, or, for readers of HDF5, whose library crashes on
+// crafted files, in the child that the tools use, except where libFuzzer is to see the reader at work. (Readers
+// of whole files, which make the child themselves, are judged directly.)
 void fuzz_run(const char *path, fim_status (*work)(void *context), void *context);
 
 #endif

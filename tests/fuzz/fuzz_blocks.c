@@ -3,13 +3,13 @@
 
 #include "fuzz.h"
 
-static fim_status work(void *context) {
+static fim_status read_layers(const char *path) {
     fim_blocks_about *layers = NULL;
     size_t count = 0;
-    fim_status status = fim_blocks_list(context, &layers, &count);
+    fim_status status = fim_blocks_list(path, &layers, &count);
     for (size_t i = 0; i < count && status == FIM_OK; i++) {
         fim_blocks_layer layer;
-        if ((status = fim_blocks_read(context, layers[i].name, i % 2 == 0, FUZZ_BUDGET, &layer)) == FIM_OK)
+        if ((status = fim_blocks_read(path, layers[i].name, i % 2 == 0, FUZZ_BUDGET, &layer)) == FIM_OK)
             fim_blocks_layer_clear(&layer);
     }
     free(layers);
@@ -17,7 +17,6 @@ static fim_status work(void *context) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *path = fuzz_file(data, size);
-    fuzz_run(path, work, (void *)(uintptr_t)path);
+    fuzz_judge(read_layers(fuzz_file(data, size)));
     return 0;
 }

@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     default:
         break;
     }
+    fuzz_taken += sent && status == FIM_OK;
     gsl_matrix_free(matrix);
     gsl_vector_free(vector);
     free(text);

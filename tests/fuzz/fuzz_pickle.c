@@ -1,12 +1,14 @@
-// The reader of PyTorch's files, given a pickle: an archive around it, whose sums are right, with four
-// storages of 64 bytes. (Of archives that libFuzzer changes, hardly one gets past its checksums.)
+// The reader of PyTorch's files, given a pickle: an archive around it, whose sums are right, with the
+// storages of the network in the corpus. (Of archives that libFuzzer changes, hardly one gets past its
+// checksums.)
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "../../src/io/format.h"
 #include "fuzz.h"
 
-enum { LIMIT = 1 << 16, MEMBERS = 5, STORAGE = 64 };
+enum { LIMIT = 1 << 16, STORAGES = 6 };
 
 static unsigned char archive[LIMIT + 4096], directory[1024];
 static size_t used, listed;
@@ -59,21 +61,24 @@ static fim_status work(void *context) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const float storage[STORAGE / 4] = {1, 2, 3, 4, 5, 6, 7, 8, -1, -2, -3, -4, 0.5f, 0.25f};
-    static const char *const storages[] = {"m/data/0", "m/data/1", "m/data/2", "m/data/3"};
+    static const size_t elements[STORAGES] = {48, 8, 40, 5, 15, 3}; // of 6, 8, 5 and 3 units
+    static const float storage[48] = {1, 2, 3, 4, 5, 6, 7, 8, -1, -2, -3, -4, 0.5f, 0.25f};
     if (size > LIMIT)
         return 0;
     used = listed = 0;
     add("m/data.pkl", data, size);
-    for (size_t i = 0; i < 4; i++)
-        add(storages[i], storage, sizeof storage);
+    for (size_t i = 0; i < STORAGES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m/data/%zu", i);
+        add(name, storage, elements[i] * sizeof *storage);
+    }
     const size_t begin = used;
     memcpy(archive + used, directory, listed);
     used += listed;
     put(archive, &used, 0x06054b50, 4);
     put(archive, &used, 0, 4);
-    put(archive, &used, MEMBERS, 2);
-    put(archive, &used, MEMBERS, 2);
+    put(archive, &used, STORAGES + 1, 2);
+    put(archive, &used, STORAGES + 1, 2);
     put(archive, &used, (uint32_t)listed, 4);
     put(archive, &used, (uint32_t)begin, 4);
     put(archive, &used, 0, 2);

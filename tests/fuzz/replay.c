@@ -1,5 +1,6 @@
 // Gives a fuzz target every file of the folders on the command line. A crash, a hang or a leak is what the
-// caller sees; the sanitized build sees more.
+// caller sees; the sanitized build sees more. One file at least must be read to its end: a target that turns
+// everything away at the door tests only the door.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,6 @@ int main(int argc, char **argv) {
         }
         free(entries);
     }
-    printf("%zu files\n", files);
-    return files == 0;
+    printf("%zu files, %zu of them read to the end\n", files, fuzz_taken);
+    return fuzz_taken == 0;
 }
