@@ -234,12 +234,14 @@ static fim_status print_plan(fim_cli *cli, const fim_study_options *study, const
                              const fim_net *net, const fim_data *data) {
     fim_plan_row *rows = NULL;
     size_t count, size = 0;
-    double flop_rate, byte_rate, total = 0;
+    double flop_rate, byte_rate;
+    fim_study_shares shares = {0};
     char *text = NULL, bytes[16];
     FILE *stream = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_linalg_rates(&flop_rate, &byte_rate));
     FIM_TRY(fim_study_plan(study, net, data->x->size1, flop_rate, byte_rate, &rows, &count));
+    FIM_TRY(fim_study_share(study, rows, count, fim_linalg_threads(), &shares));
     stream = open_memstream(&text, &size);
     FIM_TRY(stream != NULL ? FIM_OK : FIM_FAIL(FIM_ERR_MEMORY, "cannot allocate the text of a plan"));
     fprintf(stream, "%s: measured %.0f GF/s in matrix products, %.1f GB/s in copies; memory budget %s\n",
@@ -248,13 +250,15 @@ static fim_status print_plan(fim_cli *cli, const fim_study_options *study, const
     for (size_t i = 0; i < count; i++) {
         fprintf(stream, "%5zu  %-36s %9.1e %8s %9.3f  %s\n", rows[i].layer, rows[i].quantity, rows[i].flops,
                 fim_format_bytes(rows[i].bytes, bytes), rows[i].seconds, rows[i].route);
-        total += rows[i].seconds;
     }
-    fprintf(stream, "%-72s %.1f seconds, estimated\n", "in all", total);
+    if (shares.workers > 1)
+        fprintf(stream, "%zu layers at a time, each on one thread\n", shares.workers);
+    fprintf(stream, "%-72s %.1f seconds, estimated\n", "in all", shares.seconds);
     status = fclose(stream) == 0 ? cli_print(cli, text) : FIM_FAIL(FIM_ERR_MEMORY, "cannot write a plan");
 out:
     free(text);
     free(rows);
+    free(shares.order);
     return status;
 }
 

@@ -16,6 +16,9 @@
 // Switches GSL's aborting error handler off and sets the threads of OpenBLAS and OpenMP (0 keeps their
 // defaults).
 void fim_linalg_setup(size_t threads);
+// Sets the threads of OpenBLAS alone, and returns how many they were. For whoever runs products on threads of
+// its own: OpenBLAS's must be 1 meanwhile.
+size_t fim_linalg_product_threads(size_t threads);
 // Threads in use.
 size_t fim_linalg_threads(void);
 // "OpenBLAS 0.3.21 ... SkylakeX ... from /lib/...": which library answers cblas_dgemm, and with which

@@ -93,6 +93,19 @@ typedef struct fim_plan_row {
 // is malloc'ed.
 fim_status fim_study_plan(const fim_study_options *options, const fim_net *net, size_t rows, double flop_rate,
                           double byte_rate, fim_plan_row **out, size_t *count);
+// How a plan's layers are shared among threads. Several layers are worked on side by side, each by one
+// thread, where that ends sooner than one after the other with threads within the products, and where the
+// budget holds what they need together.
+typedef struct fim_study_shares {
+    size_t workers; // layers at a time; 1: one after the other
+    size_t *order;  // in which `count` layers begin, as places in the plan; malloc'ed
+    size_t count;
+    double seconds; // of all, by the plan's
+} fim_study_shares;
+
+// Shares the layers of the plan among `threads` threads.
+fim_status fim_study_share(const fim_study_options *options, const fim_plan_row *rows, size_t n_rows,
+                           size_t threads, fim_study_shares *out);
 // The same from a dump of fim-dump.
 fim_status fim_study_blocks(const fim_study_options *options, const char *path, const fim_monitor *monitor,
                             fim_record *report);

@@ -22,6 +22,12 @@ void fim_linalg_setup(size_t threads) {
     }
 }
 
+size_t fim_linalg_product_threads(size_t threads) {
+    const size_t before = (size_t)openblas_get_num_threads();
+    openblas_set_num_threads((int)threads);
+    return before;
+}
+
 size_t fim_linalg_threads(void) {
     return (size_t)openblas_get_num_threads();
 }

@@ -1,10 +1,12 @@
 // The study: from networks or dumps to the report.
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fim/linalg.h"
 #include "study.h"
 
 fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out) {
@@ -73,17 +75,13 @@ out:
     return status;
 }
 
-// Adds the layer's record and studies it. Failing, the layer's record stays behind unfinished: so does the
-// whole report.
-static fim_status add_layer(const fim_study_options *options, const char *name, const fim_fisher *f,
-                            const char *fisher, const fim_monitor *monitor, size_t index, size_t count,
-                            const study_inputs *inputs, size_t layer, fim_record *layers) {
-    fim_record *record = NULL;
-    fim_status status = fim_record_add_child(layers, name, &record);
+// Studies a layer into its record. Failing, the record stays behind unfinished: so does the whole report.
+static fim_status fill_layer(const fim_study_options *options, const fim_fisher *f, const char *fisher,
+                             const fim_monitor *monitor, size_t index, size_t count,
+                             const study_inputs *inputs, size_t layer, fim_record *record) {
     const size_t steps = study_steps(options);
-    if (status == FIM_OK)
-        status = study_layer(options, f, fisher, inputs != NULL ? inputs->gradient : NULL, monitor,
-                             index * steps, count * steps, record);
+    fim_status status = study_layer(options, f, fisher, inputs != NULL ? inputs->gradient : NULL, monitor,
+                                    index * steps, count * steps, record);
     return status == FIM_OK ? study_sampling(options, f, inputs, layer, monitor, record) : status;
 }
 
@@ -141,6 +139,68 @@ static void supply_clear(supply *s) {
     free(s->samples);
 }
 
+// What the layers of one repeat have in common.
+typedef struct study_round {
+    const fim_study_options *options; // as allotted to single eigensolvers
+    supply *supply;
+    gsl_matrix **gradients; // of all layers of the network, or NULL
+    fim_record *records;    // its children are those of the supply's layers
+    size_t first, total;    // of the layers in all repeats
+} study_round;
+
+// Layer number i of the supply.
+static fim_status study_supplied(void *context, size_t i, const fim_monitor *monitor) {
+    const study_round *o = context;
+    supply *s = o->supply;
+    const size_t layer = s->layers[i];
+    fim_study_options options = *o->options;
+    fim_fisher *f = NULL;
+    char kind[32];
+    fim_status status = supply_block(s, i, monitor, &f);
+    if (status != FIM_OK)
+        return status;
+    const size_t left = fim_memory_left(options.budget, s->resident);
+#pragma omp critical(study_supply)
+    options.budget = study_budget_left(options.budget, s->samples, s->count);
+    options.budget = left < options.budget ? left : options.budget;
+    const study_inputs inputs = {s->net, s->data, options.budget,
+                                 o->gradients != NULL ? o->gradients[layer] : NULL};
+    status = fill_layer(&options, f, fim_fisher_spec_format(&options.fisher, kind), monitor, o->first + i,
+                        o->total, &inputs, layer, &o->records->children[i]);
+    fim_fisher_free(f);
+#pragma omp critical(study_supply)
+    fim_samples_clear(&s->samples[i]);
+    return status;
+}
+
+// Builds were timed each on one thread when `workers` layers shared the processors.
+static fim_status note_shared_times(fim_record *layers, size_t workers) {
+    char note[64];
+    fim_status status = FIM_OK;
+    snprintf(note, sizeof note, "on one thread, beside %zu other layer%s", workers - 1,
+             workers > 2 ? "s" : "");
+    for (size_t i = 0; i < layers->n_children; i++)
+        for (size_t m = 0; m < layers->children[i].n_children; m++) {
+            fim_record *method = &layers->children[i].children[m];
+            const fim_value *seconds = fim_record_value(method, "build_seconds");
+            if (seconds != NULL && !isnan(seconds->value))
+                FIM_TRY(fim_record_set(method, "build_seconds", seconds->value, note));
+        }
+out:
+    return status;
+}
+
+// The layers of a supply as they are shared, planned at any rates: only ratios count.
+static fim_status share_layers(const supply *s, fim_study_shares *out) {
+    fim_plan_row *rows = NULL;
+    size_t n_rows;
+    fim_status status = fim_study_plan(s->options, s->net, s->data->x->size1, 1e11, 1e10, &rows, &n_rows);
+    if (status == FIM_OK) // samples that are captured layer by layer take all processors
+        status = fim_study_share(s->options, rows, n_rows, s->together ? fim_linalg_threads() : 1, out);
+    free(rows);
+    return status;
+}
+
 // Repeat number `repeat` of `repeats`; *studied becomes the record of its layers.
 static fim_status study_once(const fim_study_options *options, const char *file, const fim_net *net,
                              const fim_data *data, const fim_monitor *monitor, size_t repeat, size_t repeats,
@@ -148,12 +208,11 @@ static fim_status study_once(const fim_study_options *options, const char *file,
     fim_data subset = {0};
     size_t *layers = NULL, count = 0;
     supply s = {0};
-    fim_fisher *f = NULL;
-    fim_record *records = NULL;
+    fim_record *records = NULL, *record = NULL;
     gsl_matrix **gradients = NULL;
     study_solves solves = {0};
+    fim_study_shares shares = {0};
     fim_study_options allotted = *options;
-    char kind[32];
     fim_status status = FIM_OK;
     FIM_TRY(fim_study_subset(data, options->samples, options->seed, &subset));
     FIM_TRY(fim_study_layers(options->layers, net->n_layers, &layers, &count));
@@ -168,27 +227,24 @@ static fim_status study_once(const fim_study_options *options, const char *file,
                          fim_layer_d_a(&net->layers[layers[i]]) * fim_layer_d_g(&net->layers[layers[i]]),
                          s.samples[i].g != NULL ? s.samples[i].n * s.samples[i].columns : SIZE_MAX);
     study_solves_allot(&solves, &allotted);
+    FIM_TRY(share_layers(&s, &shares));
     FIM_TRY(add_checkpoint(report, file, &records));
     for (size_t i = 0; i < count; i++) {
         char name[24];
         snprintf(name, sizeof name, "%zu", layers[i]);
-        FIM_TRY(supply_block(&s, i, monitor, &f));
-        allotted.budget = study_budget_left(options->budget, s.samples, count);
-        const size_t left = fim_memory_left(options->budget, s.resident);
-        allotted.budget = left < allotted.budget ? left : allotted.budget;
-        const study_inputs inputs = {net, &subset, allotted.budget,
-                                     gradients != NULL ? gradients[layers[i]] : NULL};
-        FIM_TRY(add_layer(&allotted, name, f, fim_fisher_spec_format(&options->fisher, kind), monitor,
-                          repeat * count + i, repeats * count, &inputs, layers[i], records));
-        fim_fisher_free(f);
-        f = NULL;
-        fim_samples_clear(&s.samples[i]);
+        FIM_TRY(fim_record_add_child(records, name, &record));
     }
+    const size_t steps = study_steps(options);
+    study_round work = {&allotted, &s, gradients, records, repeat * count, repeats * count};
+    FIM_TRY(study_crew_run(&shares, &(study_span){repeat * count * steps, steps, repeats * count * steps},
+                           monitor, study_supplied, &work));
+    if (shares.workers > 1)
+        FIM_TRY(note_shared_times(records, shares.workers));
     *studied = records;
 out:
-    fim_fisher_free(f);
     supply_clear(&s);
     free(layers);
+    free(shares.order);
     study_gradients_clear(gradients, net->n_layers);
     study_solves_clear(&solves);
     fim_data_clear(&subset);
@@ -247,6 +303,7 @@ static fim_status study_block(const fim_study_options *options, const char *path
                               const fim_monitor *monitor, size_t index, size_t count, fim_record *records) {
     fim_blocks_layer layer = {0};
     fim_fisher *f = NULL;
+    fim_record *record = NULL;
     fim_status status = fim_blocks_read(path, name, true, options->budget, &layer);
     if (status != FIM_OK)
         return status;
@@ -257,7 +314,8 @@ static fim_status study_block(const fim_study_options *options, const char *path
         layer.dense = layer.a = layer.g = NULL; // taken over
         FIM_TRY(fim_fisher_new_dense(dense, layer.d_a, layer.d_g, layer.n, a, g, &f));
     }
-    FIM_TRY(add_layer(options, name, f, layer.fisher, monitor, index, count, NULL, 0, records));
+    FIM_TRY(fim_record_add_child(records, name, &record));
+    FIM_TRY(fill_layer(options, f, layer.fisher, monitor, index, count, NULL, 0, record));
 out:
     fim_fisher_free(f);
     fim_blocks_layer_clear(&layer);

@@ -68,6 +68,20 @@ fim_status study_sampling(const fim_study_options *options, const fim_fisher *f,
 // What `count` layers' samples leave of the budget.
 size_t study_budget_left(size_t budget, const fim_samples *samples, size_t count);
 
+// ---- Layers side by side (study_crew.c) ----
+
+// Where the progress of some layers stands in that of a study, in steps.
+typedef struct study_span {
+    size_t first, steps, total; // of the first layer, of each, of all
+} study_span;
+
+// Calls work(context, i, monitor) for every i below shares->count, on as many threads at a time as the shares
+// say; the monitor it is given may be used from its thread. Returns the first failure; what has not begun by
+// then never does.
+fim_status study_crew_run(const fim_study_shares *shares, const study_span *span, const fim_monitor *monitor,
+                          fim_status (*work)(void *context, size_t i, const fim_monitor *monitor),
+                          void *context);
+
 // ---- Means over repeats (study_repeat.c) ----
 
 // `layers` of the first repeat become the place of the means.
