@@ -24,10 +24,10 @@ void fim_tensors_clear(fim_tensors *tensors) {
 }
 
 static fim_status grow(fim_tensors *tensors) {
-    if (tensors->n < tensors->capacity)
-        return FIM_OK;
     if (tensors->n == TENSORS_LIMIT)
         return FIM_FAIL(FIM_ERR_FORMAT, "%s: holds more than %d tensors", tensors->path, TENSORS_LIMIT);
+    if (tensors->n < tensors->capacity)
+        return FIM_OK;
     size_t capacity = 2 * tensors->capacity + 16;
     fim_tensor *items = realloc(tensors->items, capacity * sizeof *items);
     if (items == NULL)

@@ -183,6 +183,52 @@ Test(archives, bombs) {
     refused("a claim", "claims 2130706432 bytes, which its");
 }
 
+// As many empty members, or tensors, as are allowed are another program's matter; one more is refused.
+static void write_members(size_t count) {
+    int code = 0;
+    zip_t *zip = zip_open(scratch("bad"), ZIP_CREATE | ZIP_TRUNCATE, &code);
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%zu.npy", i);
+        cr_assert(zip_file_add(zip, name, zip_source_buffer(zip, "", 0, 0), 0) == (zip_int64_t)i);
+    }
+    cr_assert(zip_close(zip) == 0, "%s", zip_strerror(zip));
+}
+
+static void write_tensors(size_t count) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    fwrite(&(uint64_t){0}, 8, 1, stream); // the header's size, known at the end
+    for (size_t i = 0; i < count; i++)
+        fprintf(stream, "%c\"%zu\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}",
+                i == 0 ? '{' : ',', i);
+    fputc('}', stream);
+    fclose(stream);
+    for (size_t i = 0; i < 8; i++)
+        text[i] = (char)((size - 8) >> 8 * i);
+    scratch_write(scratch("bad"), text, size);
+    free(text);
+}
+
+Test(archives, too_many_members_or_tensors) {
+    static const struct {
+        void (*write)(size_t count);
+        size_t limit;
+        const char *part;
+    } cases[] = {{write_members, 1 << 17, "holds more than 131072 members"},
+                 {write_tensors, 1 << 16, "holds more than 65536 tensors"}};
+    for (size_t k = 0; k < 2; k++)
+        for (size_t more = 0; more < 2; more++) {
+            fim_checkpoint found;
+            cases[k].write(cases[k].limit + more);
+            fim_status status = fim_checkpoint_load(scratch("bad"), (size_t)1 << 30, &told, &found);
+            cr_assert(status == FIM_ERR_FORMAT || (more == 0 && status != FIM_OK), "%s", fim_message());
+            const bool refused_for_it = strstr(fim_message(), cases[k].part) != NULL;
+            cr_assert(refused_for_it == (more == 1), "%s", fim_message());
+        }
+}
+
 // ---- PyTorch's old way, and folders of it ----
 
 Test(archives, other_ways_of_pytorch) {
