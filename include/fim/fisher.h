@@ -215,5 +215,9 @@ fim_status fim_fisher_eigenvalues(const fim_fisher *f, size_t budget, gsl_vector
 fim_status fim_fisher_eigen_size(const fim_fisher *f, size_t *rows, bool *gram);
 // All min(p_a, p_g, N) singular values of Rs that can be non-zero, decreasing, into a new vector.
 fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_vector **values, char *route);
+// The leading k of them at most, fewer where the budget holds no Krylov basis for k, by products with R(F)
+// alone, to a relative residual of 1e-8. FIM_ERR_BUDGET when it holds none for a single one.
+fim_status fim_fisher_leading_kronecker_values(const fim_fisher *f, size_t k, size_t budget, uint64_t seed,
+                                               gsl_vector **values, char *route);
 
 #endif

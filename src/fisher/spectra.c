@@ -203,3 +203,34 @@ fim_status fim_fisher_kronecker_values(const fim_fisher *f, size_t budget, gsl_v
         return core_singular_values(f, budget, values, route);
     return packed_singular_values(f, budget, values, route);
 }
+
+fim_status fim_fisher_leading_kronecker_values(const fim_fisher *f, size_t k, size_t budget, uint64_t seed,
+                                               gsl_vector **values, char *route) {
+    const size_t p_a = fim_svec_size(f->d_a), p_g = fim_svec_size(f->d_g), most = p_a < p_g ? p_a : p_g;
+    const size_t rank = most < f->n ? most : f->n,
+                 pair = fim_size_mul(fim_size_add(p_a, p_g), sizeof(double));
+    const size_t fit = budget / pair,
+                 extra = 20; // pairs of vectors: a basis of 2k + 20, and k for the result
+    const fim_gkl_options options = {.tolerance = 1e-8, .seed = seed};
+    gsl_matrix *u = NULL, *v = NULL;
+    gsl_vector *found = NULL;
+    fim_gkl_info info = {0};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(budget, fim_size_mul(3 + extra, pair), "a leading Kronecker singular value",
+                             "raise --memory"));
+    k = k < rank ? k : rank;
+    k = 3 * k + extra < fit ? k : (fit - extra) / 3;
+    FIM_TRY(fim_matrix_new(k, p_a, "left singular vectors", &u));
+    FIM_TRY(fim_matrix_new(k, p_g, "right singular vectors", &v));
+    FIM_TRY(fim_vector_new(k, "Kronecker singular values", &found));
+    FIM_TRY(fim_fisher_triplets(f, 0, NULL, NULL, k, &options, u, found, v, &info));
+    sprintf(route, "leading %zu by products with R(F), %zu of them, residual %.0e", k, info.products,
+            info.residual);
+    *values = found;
+    found = NULL;
+out:
+    gsl_matrix_free(u);
+    gsl_matrix_free(v);
+    gsl_vector_free(found);
+    return status;
+}

@@ -278,6 +278,8 @@ static fim_status kronecker(const layer_row *row, const char *prefix, figure_lis
     const gsl_vector *sigma = curve->values;
     const size_t n = sigma->size;
     FIM_TRY(fim_alloc(n + 1, sizeof *left, "the floors of a figure", &left));
+    const double rest = value_or_nan(row->layer, "kronecker_tail_norm"); // of a list that is not complete
+    left[n] = isfinite(rest) ? rest * rest : 0;
     for (size_t i = n; i-- > 0;) // from the small end, where nothing is lost
         left[i] = left[i + 1] + gsl_vector_get(sigma, i) * gsl_vector_get(sigma, i);
     const double norm = sqrt(left[0]);

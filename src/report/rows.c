@@ -241,10 +241,10 @@ void put_layer_facts(FILE *stream, const fim_record *layer, void (*put)(FILE *, 
     for (size_t i = 0; i < layer->n_values; i++) {
         const fim_value *v = &layer->values[i];
         char number[24];
-        if (strncmp(v->name, "floor_", 6) != 0 || is_standard_error(v->name))
+        if (strncmp(v->name, "floor_", 6) != 0 || is_standard_error(v->name) || isnan(v->value))
             continue;
         fputs(lead, stream);
-        fputs(isnan(v->value) ? "-" : format_value(layer, v->name, number), stream);
+        fputs(format_value(layer, v->name, number), stream);
         fprintf(stream, lead[0] != ',' ? " (R = " : " (");
         put(stream, v->name + 6);
         fputs(")", stream);

@@ -1,4 +1,6 @@
 // One layer of a study: the block's own figures, then every approximation, built, timed and measured.
+#include <float.h>
+#include <gsl/gsl_blas.h>
 #include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
@@ -46,27 +48,63 @@ static fim_status keep_curve(fim_record *record, const char *name, const gsl_vec
     return fim_record_set_curve(record, name, copy, route);
 }
 
-// The error floor of R Kronecker terms, √(Σ_{i>R} σ_i²)/‖F‖, and the least R with a floor of 1 %.
-static fim_status put_floors(fim_record *record, const gsl_vector *sigma, double norm) {
+// What R Kronecker terms leave at least, and how many leave 1 %, from the leading singular values of R(F) and
+// the norm `rest` of the others.
+static fim_status put_floors(fim_record *record, const gsl_vector *sigma, double rest, double norm) {
     static const size_t ranks[] = {1, 2, 3, 5, 10};
     const size_t n = sigma->size;
+    char why[80];
     double *tail = NULL; // tail[r]: what r terms leave
     fim_status status = fim_alloc(n + 1, sizeof *tail, "error floors", &tail);
     if (status != FIM_OK)
         return status;
+    snprintf(why, sizeof why, "only the leading %zu Kronecker singular values are known", n);
+    tail[n] = rest;
     for (size_t r = n; r-- > 0;)
         tail[r] = hypot(tail[r + 1], gsl_vector_get(sigma, r));
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
         char name[40];
+        const bool known = ranks[i] <= n || rest == 0;
         snprintf(name, sizeof name, "floor_%zu", ranks[i]);
-        FIM_TRY(fim_record_set(record, name, norm > 0 ? tail[ranks[i] < n ? ranks[i] : n] / norm : 0, ""));
+        const double floor = norm > 0 ? tail[ranks[i] < n ? ranks[i] : n] / norm : 0;
+        FIM_TRY(fim_record_set(record, name, known ? floor : (double)NAN, known ? "" : why));
     }
     size_t rank = 0;
     while (rank < n && tail[rank] > 0.01 * norm)
         rank++;
-    FIM_TRY(fim_record_set(record, "rank_1_percent", (double)rank, ""));
+    const bool known = tail[rank] <= 0.01 * norm;
+    FIM_TRY(fim_record_set(record, "rank_1_percent", known ? (double)rank : (double)NAN, known ? "" : why));
 out:
     free(tail);
+    return status;
+}
+
+// All singular values of R(F), or the leading ones and the norm of the rest where the budget holds no more.
+static fim_status put_kronecker(const fim_study_options *options, const fim_fisher *f, double norm,
+                                fim_record *record) {
+    enum { LEADING = 20 };
+    const size_t resident = options->budget < SIZE_MAX ? fim_memory_resident() : 0;
+    gsl_vector *sigma = NULL;
+    double rest = 0;
+    char route[200] = "";
+    fim_status status =
+        fim_fisher_kronecker_values(f, fim_memory_left(options->budget, resident), &sigma, route);
+    if (status == FIM_ERR_BUDGET) {
+        status = fim_fisher_leading_kronecker_values(f, LEADING, fim_memory_left(options->budget, resident),
+                                                     options->seed, &sigma, route);
+        if (status == FIM_OK) {
+            const double length = gsl_blas_dnrm2(sigma);
+            rest = sqrt(fmax(norm * norm - length * length, 64 * DBL_EPSILON * norm * norm));
+            FIM_TRY(fim_record_set(record, "kronecker_tail_norm", rest,
+                                   "norm of the singular values that are left out, from the Frobenius norm"));
+        }
+    }
+    if (status != FIM_OK)
+        return study_set_or_why(record, "kronecker_singular_values", status, 0, route);
+    FIM_TRY(put_floors(record, sigma, rest, norm));
+    FIM_TRY(keep_curve(record, "kronecker_singular_values", sigma, route));
+out:
+    gsl_vector_free(sigma);
     return status;
 }
 
@@ -120,9 +158,6 @@ out:
 static fim_status put_block(const fim_study_options *options, const fim_fisher *f, const char *fisher,
                             fim_reference *reference, fim_record *record) {
     const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f);
-    gsl_vector *sigma = NULL;
-    const size_t resident = options->budget < SIZE_MAX ? fim_memory_resident() : 0;
-    char route[200] = "";
     fim_status status = FIM_OK;
     FIM_TRY(fim_record_set(record, "d_a", (double)d_a, ""));
     FIM_TRY(fim_record_set(record, "d_g", (double)d_g, ""));
@@ -134,13 +169,7 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
     FIM_TRY(fim_record_set_text(record, "fisher", fisher));
     FIM_TRY(fim_record_set(record, "fisher_norm", fim_reference_norm(reference), ""));
     FIM_TRY(fim_record_set(record, "fisher_trace", fim_reference_trace(reference), ""));
-    status = fim_fisher_kronecker_values(f, fim_memory_left(options->budget, resident), &sigma, route);
-    if (status == FIM_OK) {
-        FIM_TRY(put_floors(record, sigma, fim_reference_norm(reference)));
-        FIM_TRY(keep_curve(record, "kronecker_singular_values", sigma, route));
-    } else {
-        FIM_TRY(study_set_or_why(record, "kronecker_singular_values", status, 0, route));
-    }
+    FIM_TRY(put_kronecker(options, f, fim_reference_norm(reference), record));
     if (wants_spectra(options)) {
         const fim_spectrum *spectrum = NULL;
         status = fim_reference_spectrum(reference, &spectrum);
@@ -152,7 +181,6 @@ static fim_status put_block(const fim_study_options *options, const fim_fisher *
         FIM_TRY(fim_record_set(record, "eigenvalues", NAN, "no metric that needs spectra was asked for"));
     }
 out:
-    gsl_vector_free(sigma);
     return status;
 }
 

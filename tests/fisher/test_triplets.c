@@ -92,3 +92,30 @@ Test(triplets, a_large_layer_goes_by_its_core_and_keeps_its_promise) {
     fim_fisher_free(f);
     fim_samples_clear(&s);
 }
+
+Test(triplets, leading_values_are_those_of_all_and_fit_the_budget) {
+    fim_samples s = test_samples(30, 5, 4, 2, 37); // p_a = 15, p_g = 10
+    fim_fisher *f = NULL;
+    gsl_vector *all = NULL, *three = NULL, *fewer = NULL;
+    char route[200];
+    const size_t pair = (15 + 10) * sizeof(double);
+    TEST_OK(fim_fisher_new(&s, &f));
+    TEST_OK(fim_fisher_kronecker_values(f, SIZE_MAX, &all, route));
+    TEST_OK(fim_fisher_leading_kronecker_values(f, 3, SIZE_MAX, 1, &three, route));
+    TEST_OK(fim_fisher_leading_kronecker_values(f, 3, 27 * pair, 1, &fewer, route)); // 3k + 20 pairs
+    cr_assert(strncmp(route, "leading 2 by products with R(F)", 31) == 0, "%s", route);
+    cr_assert(three->size == 3 && fewer->size == 2);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert(epsilon_eq(dbl, gsl_vector_get(three, i), gsl_vector_get(all, i),
+                             1e-12 * gsl_vector_get(all, 0)));
+    for (size_t i = 0; i < 2; i++)
+        cr_assert(epsilon_eq(dbl, gsl_vector_get(fewer, i), gsl_vector_get(all, i),
+                             1e-12 * gsl_vector_get(all, 0)));
+    TEST_FAILS(fim_fisher_leading_kronecker_values(f, 3, 23 * pair - 1, 1, &three, route), FIM_ERR_BUDGET,
+               "a leading Kronecker singular value");
+    gsl_vector_free(all);
+    gsl_vector_free(three);
+    gsl_vector_free(fewer);
+    fim_fisher_free(f);
+    fim_samples_clear(&s);
+}
