@@ -202,9 +202,10 @@ static fim_status add_layers(const fim_reproduction *r, figure_list *list) {
     if (status != FIM_OK)
         return status;
     for (size_t l = 0; all != NULL && l < all->n_children; l++)
-        add_point(&f, (double)l, value_or_nan(&all->children[l], "rank_1_percent"));
+        add_point(&f, strtod(all->children[l].name, NULL), // of a network, named by their numbers
+                  value_or_nan(&all->children[l], "rank_1_percent"));
     add_line(&f, "kpsvd", "terms", false);
-    return end(&f, "set xlabel 'layer'\nset ylabel 'Kronecker terms'\n", false, list);
+    return end(&f, "set xlabel 'layer'\nset ylabel 'Kronecker terms'\nset xtics 1\n", false, list);
 }
 
 fim_status figures_of_reproduction(const fim_reproduction *r, const fim_paper *paper, figure_list *list) {

@@ -2,7 +2,7 @@
 #include "folder.h"
 
 typedef struct made {
-    fim_record drawn, exact, krylov, logs[2];
+    fim_record drawn, exact, layers, krylov, logs[2];
     fim_reproduction r;
     fim_paper paper;
 } made;
@@ -14,8 +14,17 @@ static void set_method(fim_record *layer, const char *name, double error, const 
     sample_must(fim_record_set(method, "spectrum_error", error / 10, note));
 }
 
-static fim_record *add_checkpoint(fim_record *report, double iteration) {
-    fim_record *all = NULL, *checkpoint = NULL, *layers = NULL, *layer = NULL;
+static fim_record *add_layer(fim_record *layers, const char *name) {
+    fim_record *layer = NULL;
+    sample_must(fim_record_add_child(layers, name, &layer));
+    sample_must(fim_record_set_text(layer, "fisher", "mc:1"));
+    sample_must(fim_record_set(layer, "samples", 64, ""));
+    sample_must(fim_record_set(layer, "sampling_error", 0.25, ""));
+    return layer;
+}
+
+static fim_record *add_layers(fim_record *report, double iteration) {
+    fim_record *all = NULL, *checkpoint = NULL, *layers = NULL;
     char name[24];
     if (report->n_children == 0)
         sample_must(fim_record_add_child(report, "checkpoints", &all));
@@ -25,11 +34,11 @@ static fim_record *add_checkpoint(fim_record *report, double iteration) {
     sample_must(fim_record_set_text(checkpoint, "file", "c.h5"));
     sample_must(fim_record_set(checkpoint, "iteration", iteration, ""));
     sample_must(fim_record_add_child(checkpoint, "layers", &layers));
-    sample_must(fim_record_add_child(layers, "4", &layer));
-    sample_must(fim_record_set_text(layer, "fisher", "mc:1"));
-    sample_must(fim_record_set(layer, "samples", 64, ""));
-    sample_must(fim_record_set(layer, "sampling_error", 0.25, ""));
-    return layer;
+    return layers;
+}
+
+static fim_record *add_checkpoint(fim_record *report, double iteration) {
+    return add_layer(add_layers(report, iteration), "4");
 }
 
 // Iterations 0, 80 and 100: the last fifth is 80 and 100. KFAC peaks at 1.5; LANCZOS is DEFLATION.
@@ -118,11 +127,16 @@ static void make(made *m, const char *folder) {
         sample_must(fim_record_set(layer, "krylov_steps", k == 0 ? 2 : 30, ""));
         set_method(layer, "lanczos", k == 0 ? 0.13 : 0.06, "");
     }
+    fim_record_init(&m->layers, "report");
+    fim_record *layers = add_layers(&m->layers, 100);
+    sample_must(fim_record_set(add_layer(layers, "2"), "rank_1_percent", 7, ""));
+    sample_must(fim_record_set(add_layer(layers, "5"), "rank_1_percent", 3, ""));
     make_log(&m->logs[0], "sgd", 0.25, 1);
     make_log(&m->logs[1], "kfac", 0.20, 4);
     m->r = (fim_reproduction){.net = "curves",
                               .drawn = &m->drawn,
                               .exact = &m->exact,
+                              .layers = &m->layers,
                               .krylov = &m->krylov,
                               .logs = m->logs,
                               .n_logs = 2};
@@ -208,6 +222,9 @@ Test(verdict, the_page_needs_no_other_file) {
     const char *page = read_text(folder, "index.html");
     snprintf(file, sizeof file, "curves-krylov.svg");
     cr_assert(strstr(read_text(figures, file), "<svg") != NULL);
+    const char *ranks = read_text(figures, "curves-layer-ranks.dat");
+    cr_assert(strstr(ranks, " 2 7\n") != NULL && strstr(ranks, " 5 3\n") != NULL, "by the layers' names: %s",
+              ranks);
     size_t pictures = 0;
     for (const char *at = page; (at = strstr(at, "<img")) != NULL; at++) {
         const char *source = strstr(at, "src=\""), *end = strchr(at, '>');
