@@ -93,7 +93,7 @@ find_pictures() {
 
 # What is run, by network and scale: the data, epochs and iterations followed, samples of the Fisher, epochs compared.
 settings() {
-    early=0,5,25,50,75,100,150,200,250,300 optimizers=all measured= spaces="2 3 4 5 6 8 10 15 20 30"
+    early=0,5,25,50,75,100,150,200,250,300 optimizers=all measured= sweep=auto spaces="2 3 4 5 6 8 10 15 20 30"
     case $1 in
     curves) data=curves:20000 split=0.2 samples=256 part= ;;
     mnist) data=$(find_mnist) split=0.1666667 samples=512 part= ;;
@@ -107,7 +107,7 @@ settings() {
         optimizers="sgd adam kfac kfac/each deflation kfac-corrected" ;;
     faces-full) course=31 followed=$early,400:2500:100 epochs=200 count=103500 ;;
     faces-quick) course=25 followed=0,5,25,50,100 epochs=21 count=5120 samples=128 measured=2,3,4,5 spaces="2 3 4 10 30"
-        optimizers="sgd adam kfac kfac-corrected" ;;
+        optimizers="sgd adam kfac kfac-corrected" sweep=0.1:100:4 ;; # below, exact steps take thousands of products
     curves-tiny) data=curves:640 course=3 followed=0 epochs=2 samples=64 optimizers="sgd kfac kfac/each" spaces="2 30" ;;
     *) fail "$1 is not run at the scale $scale" ;;
     esac
@@ -215,7 +215,7 @@ reproduce() {
         --methods kfac,tkfac,kpsvd,kfac-corrected,deflation --metrics frobenius_error
     step "$net krylov" krylov "$dir" "$last" "${subset[@]}" --layers 4 --samples "$samples" --spectra "$spectra"
     step "$net steps" analyze "$dir/steps.h5" "$last" "${subset[@]}" --layers 4 --samples "$samples" \
-        --methods kfac,tkfac,kpsvd,kfac-corrected,deflation --metrics frobenius_error --damping auto
+        --methods kfac,tkfac,kpsvd,kfac-corrected,deflation --metrics frobenius_error --damping "$sweep"
     for optimizer in $optimizers; do
         rate=$(published "$net" "$optimizer" learning_rate) damping=$(published "$net" "$optimizer" damping)
         step "$net $optimizer" train "$dir/comparison.txt" --net "$net" --data "$data" \
