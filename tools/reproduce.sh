@@ -106,7 +106,7 @@ settings() {
     mnist-quick) course=15 followed=0,10,25,50:300:50 epochs=5 part=12000 samples=256
         optimizers="sgd adam kfac kfac/each deflation kfac-corrected" ;;
     faces-full) course=31 followed=$early,400:2500:100 epochs=200 count=103500 ;;
-    faces-quick) course=25 followed=0,5,25,50,100 epochs=21 count=5120 samples=128 measured=2,3,4,5 spaces="2 3 4 10 30"
+    faces-quick) course=25 followed=0,5,25,100 epochs=21 count=5120 samples=256 measured=2,3,4,5 spaces="2 3 4 30"
         optimizers="sgd adam kfac kfac-corrected" sweep=0.1:100:4 ;; # below, exact steps take thousands of products
     curves-tiny) data=curves:640 course=3 followed=0 epochs=2 samples=64 optimizers="sgd kfac kfac/each" spaces="2 30" ;;
     *) fail "$1 is not run at the scale $scale" ;;
