@@ -61,30 +61,12 @@ static fim_status residual2(const fim_candidate *candidate, double *out, char *r
     return status;
 }
 
-// The twin's, where the distance to it does not change six digits. False when it is not known.
-static bool from_twin(fim_candidate *candidate) {
-    const twin *known = candidate->twin;
-    if (known == NULL || known->frobenius2 < 0 || candidate->distance > 1e-7 * sqrt(known->frobenius2))
-        return false;
-    candidate->frobenius2 = known->frobenius2;
-    snprintf(candidate->frobenius_route, sizeof candidate->frobenius_route,
-             "%.140s, of an operator %.0e ‖F‖ away", known->frobenius_route,
-             candidate->distance / fim_reference_norm(candidate->reference));
-    return true;
-}
-
 fim_status candidate_frobenius2(fim_candidate *candidate, double *out, const char **route) {
     fim_status status = FIM_OK;
-    if (candidate->frobenius2 < 0 && !from_twin(candidate)) {
+    if (candidate->frobenius2 < 0)
         status = residual2(candidate, &candidate->frobenius2, candidate->frobenius_route);
-        if (status != FIM_OK)
-            return status;
-        if (candidate->twin != NULL && candidate->twin->frobenius2 < 0 && candidate->distance == 0) {
-            candidate->twin->frobenius2 = candidate->frobenius2;
-            snprintf(candidate->twin->frobenius_route, sizeof candidate->twin->frobenius_route, "%.199s",
-                     candidate->frobenius_route);
-        }
-    }
+    if (status != FIM_OK)
+        return status;
     *out = candidate->frobenius2;
     *route = candidate->frobenius_route;
     return FIM_OK;

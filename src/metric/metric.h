@@ -73,8 +73,7 @@ typedef struct twin {
     fim_spectrum spectrum; // values NULL until known
     double spectral_norm;  // of F − F̂; negative until known
     double smallest;       // NAN until known
-    double frobenius2;     // ‖F − F̂‖²; negative until known
-    char norm_route[200], smallest_route[200], frobenius_route[200];
+    char norm_route[200], smallest_route[200];
 } twin;
 
 // The twin of op, and its distance; a new one when there is none, at distance 0. NULL for operators that are

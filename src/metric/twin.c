@@ -81,7 +81,7 @@ void twins_free(fim_reference *reference) {
 }
 
 static fim_status add(fim_reference *reference, const factors *f, twin **out) {
-    twin t = {.terms = f->terms, .spectral_norm = -1, .smallest = NAN, .frobenius2 = -1};
+    twin t = {.terms = f->terms, .spectral_norm = -1, .smallest = NAN};
     fim_status status = FIM_OK;
     if (reference->twins == NULL)
         FIM_TRY(fim_alloc(TWINS, sizeof *reference->twins, "operators measured before", &reference->twins));
