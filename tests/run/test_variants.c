@@ -44,11 +44,16 @@ Test(variants, presets_fill_what_is_left_open) {
     fim_variant *list = NULL;
     size_t count = 0;
     fim_train_options o = base();
-    TEST_OK(fim_variants_parse("kfac,kfac/each", NULL, &o, "mnist", &list, &count));
-    cr_assert(eq(dbl, list[0].options.learning_rate, 0.01)); // Koroko et al.
-    cr_assert(eq(dbl, list[0].options.inverse.damping, 1e-4));
-    cr_assert(list[1].options.learning_rate > list[0].options.learning_rate);
-    free(list);
+    static const char *const nets[] = {"curves", "mnist", "faces"};
+    static const double dampings[] = {0.01, 0.1, 0.03}; // the best of the grids in notebooks/tuning.md
+    for (size_t i = 0; i < 3; i++) {
+        TEST_OK(fim_variants_parse("kfac,kfac/each", NULL, &o, nets[i], &list, &count));
+        const double each = list[1].options.inverse.damping, root = list[0].options.inverse.damping;
+        cr_assert(eq(dbl, each, dampings[i]));
+        cr_assert(epsilon_eq(dbl, root, each * each, 1e-15), "√λ on each factor, or λ: one method");
+        cr_assert(eq(dbl, list[0].options.learning_rate, list[1].options.learning_rate));
+        free(list);
+    }
     o.learning_rate = 0.5; // what was asked stays
     o.inverse.damping = 0;
     TEST_OK(fim_variants_parse("kfac", NULL, &o, "mnist", &list, &count));
