@@ -90,8 +90,9 @@ static fim_status put_kronecker(const fim_study_options *options, const fim_fish
     fim_status status =
         fim_fisher_kronecker_values(f, fim_memory_left(options->budget, resident), &sigma, route);
     if (status == FIM_ERR_BUDGET) {
-        status = fim_fisher_leading_kronecker_values(f, LEADING, fim_memory_left(options->budget, resident),
-                                                     options->seed, &sigma, route);
+        // Half, since products with R(F) take memory of their own.
+        status = fim_fisher_leading_kronecker_values(
+            f, LEADING, fim_memory_left(options->budget, resident) / 2, options->seed, &sigma, route);
         if (status == FIM_OK) {
             const double length = gsl_blas_dnrm2(sigma);
             rest = sqrt(fmax(norm * norm - length * length, 64 * DBL_EPSILON * norm * norm));
