@@ -142,13 +142,19 @@ void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, 
         }
 }
 
-// Numbers of a band of all G_n: 64 MB.
-enum { BAND_NUMBERS = 1 << 23 };
+// Numbers of a band of all G_n: at most 64 MB, and a quarter of the rows themselves, since a study leaves its
+// analysis a third of what its samples take; but for 8 MB, so that small products stay fast.
+enum { BAND_MOST = 1 << 23, BAND_LEAST = 1 << 20 };
+
+static size_t band_numbers(const gsl_matrix *rows) {
+    const size_t quarter = rows->size1 * rows->size2 / 4;
+    return quarter < BAND_LEAST ? BAND_LEAST : quarter < BAND_MOST ? quarter : BAND_MOST;
+}
 
 // Σ_ij G_n,ij G_m,ij by bands of rows i, from their diagonal blocks on: N C d² flops for the bands of all G_n
 // and N² d² / 2 for their products, where products of the rows take N² C² d.
 static fim_status gram_by_bands(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
-    const size_t n = gram->size1, d = rows->size2, most = BAND_NUMBERS / (n * d);
+    const size_t n = gram->size1, d = rows->size2, most = band_numbers(rows) / (n * d);
     const size_t band = most < 1 ? 1 : most < d ? most : d;
     gsl_matrix *entries = NULL;
     fim_status status = fim_matrix_new(n, band * d, "bands of covariances", &entries);
