@@ -6,7 +6,7 @@
 TestSuite(memory, .init = scratch_begin, .fini = scratch_end, .timeout = 600);
 
 // Increasing.
-static const char *const budgets[] = {"130M", "1G"};
+static const char *const budgets[] = {"130M", "160M", "1G"};
 
 // Runs the study; the peak in bytes of all children so far, of which this one has the largest budget.
 static size_t peak(const char *memory) {
