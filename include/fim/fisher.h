@@ -53,6 +53,8 @@ typedef struct fim_samples {
 } fim_samples;
 
 void fim_samples_clear(fim_samples *samples);
+// The memory of the numbers.
+size_t fim_samples_bytes(const fim_samples *samples);
 // Shapes agree and every number is finite; the message says which is not.
 fim_status fim_samples_check(const fim_samples *samples);
 

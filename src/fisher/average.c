@@ -101,27 +101,24 @@ out:
     return status;
 }
 
-// Column k of Rs is svec of R(F̄) on the k-th packed unit vector.
-static fim_status average_packed(const fim_fisher *f, gsl_matrix *rs) {
+// Row k of Rs is svec of R(F̄)ᵀ on the k-th packed unit vector.
+static fim_status average_packed(const fim_fisher *f, size_t first, gsl_matrix *rs) {
     gsl_matrix *v = NULL, *u = NULL;
-    gsl_vector *unit = NULL, *column = NULL;
+    gsl_vector *unit = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(f->d_g, f->d_g, "a unit factor", &v));
-    FIM_TRY(fim_matrix_new(f->d_a, f->d_a, "its image", &u));
-    FIM_TRY(fim_vector_new(rs->size2, "a packed factor", &unit));
-    FIM_TRY(fim_vector_new(rs->size1, "a packed factor", &column));
-    for (size_t k = 0; k < rs->size2; k++) {
-        gsl_vector_set_basis(unit, k);
-        fim_svec_unpack(unit->data, v);
-        FIM_TRY(average_rearranged(f, v, u));
-        fim_svec_pack(u, column->data);
-        gsl_matrix_set_col(rs, k, column);
+    FIM_TRY(fim_matrix_new(f->d_a, f->d_a, "a unit factor", &u));
+    FIM_TRY(fim_matrix_new(f->d_g, f->d_g, "its image", &v));
+    FIM_TRY(fim_vector_new(fim_svec_size(f->d_a), "a packed factor", &unit));
+    for (size_t k = 0; k < rs->size1; k++) {
+        gsl_vector_set_basis(unit, first + k);
+        fim_svec_unpack(unit->data, u);
+        FIM_TRY(average_rearranged_transposed(f, u, v));
+        fim_svec_pack(v, rs->data + k * rs->tda);
     }
 out:
     gsl_matrix_free(v);
     gsl_matrix_free(u);
     gsl_vector_free(unit);
-    gsl_vector_free(column);
     return status;
 }
 

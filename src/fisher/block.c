@@ -124,7 +124,7 @@ fim_form fim_fisher_form(const fim_fisher *f) {
 
 fim_status fim_fisher_packed(const fim_fisher *f, gsl_matrix *rs) {
     fim_status status = check(rs, "Rs", fim_svec_size(f->d_a), fim_svec_size(f->d_g));
-    return status == FIM_OK ? f->class->packed(f, rs) : status;
+    return status == FIM_OK ? f->class->packed(f, 0, rs) : status;
 }
 
 // Row (i, i2) of Rs is the packed block of F at inputs i and i2, once more times √2 off the diagonal. Each
@@ -160,7 +160,7 @@ fim_status fim_fisher_dense(const fim_fisher *f, gsl_matrix *dense) {
     if (status != FIM_OK)
         return status;
     FIM_TRY(fim_matrix_new(fim_svec_size(f->d_a), fim_svec_size(f->d_g), "the rearranged block", &rs));
-    FIM_TRY(f->class->packed(f, rs));
+    FIM_TRY(f->class->packed(f, 0, rs));
     FIM_TRY(unpack_blocks(rs, f->d_a, f->d_g, dense));
 out:
     gsl_matrix_free(rs);

@@ -14,7 +14,10 @@ typedef struct fim_fisher_class {
                            gsl_matrix *lambda);
     fim_status (*apply)(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y);
     fim_status (*norm2)(const fim_fisher *f, double *out);
-    fim_status (*packed)(const fim_fisher *f, gsl_matrix *rs);
+    // The rows first .. first + rs->size1 of Rs.
+    fim_status (*packed)(const fim_fisher *f, size_t first, gsl_matrix *rs);
+    // Σ_nm (a_n·a'_m)² ⟨G_n, G'_m⟩ over the block's samples and s; NULL for the classes without samples.
+    fim_status (*pairs)(const fim_fisher *f, const fim_samples *s, double *out);
     // As fim_fisher_weighted_norm2; NULL for the classes that keep all samples, or none.
     fim_status (*weighted_norm2)(const fim_fisher *f, const double *w, double *out);
     // The samples behind the block, or NULL.
@@ -28,7 +31,8 @@ struct fim_fisher {
     size_t d_a, d_g, n;
 };
 
-// Σ_nm w_n w'_m (a_n·a'_m)² ⟨G_n, G'_m⟩ over the samples of two blocks, w NULL for ones (inner.c).
+// Σ_nm w_n w'_m (a_n·a'_m)² ⟨G_n, G'_m⟩ over the samples of two blocks, w NULL for ones; half of the work
+// where the second is the first (inner.c).
 fim_status sum_of_pairs(const fim_samples *s_x, const double *w_x, const fim_samples *s_y, const double *w_y,
                         double *out);
 
@@ -48,6 +52,14 @@ fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares);
 // packed (count, d(d+1)/2) = Σ_c svec(rows_nc rows_ncᵀ) of the samples first .. first + count.
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed);
+// Numbers that a product takes in the place of `kept` ones of its samples.
+size_t scratch_numbers(size_t kept);
+// The rows of d × d matrices, of n samples together, that make so many numbers.
+size_t band_height(size_t numbers, size_t n, size_t d);
+// Row n of entries (n, height·(d−i)): the rows i .. i + height of G_n = Σ_c rows_nc rows_ncᵀ from their
+// square block on the diagonal on, times √2 beside it. Over all bands, products of the rows of entries sum to
+// ⟨G_n, G_m⟩.
+void rows_band(const gsl_matrix *rows, size_t columns, size_t i, size_t height, gsl_matrix *entries);
 // gram (n, m) = Σ_cd (x_nc · y_md)², all pairs of n samples of x and m of y; scratch takes their products.
 void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, size_t columns_y,
                     gsl_matrix *scratch, gsl_matrix *gram);
@@ -72,6 +84,9 @@ fim_status outputs_squares(const fim_samples *s, const gsl_matrix *u, gsl_matrix
 fim_status outputs_times(const fim_samples *s, gsl_matrix *t);
 // packed (count, p_g) = svec(G_n) of the samples first .. first + count.
 void outputs_pack(const fim_samples *s, size_t first, size_t count, gsl_matrix *packed);
+// As rows_band, of the samples first .. first + count.
+void outputs_band(const fim_samples *s, size_t first, size_t count, size_t i, size_t height,
+                  gsl_matrix *entries);
 // gram (N, N), gram[n, m] = ⟨G_n, G_m⟩.
 fim_status outputs_gram(const fim_samples *s, gsl_matrix *gram);
 

@@ -243,6 +243,32 @@ void outputs_pack(const fim_samples *s, size_t first, size_t count, gsl_matrix *
     }
 }
 
+// The entries of a band from those of svec, which hold each pair once.
+static void packed_band(const double *packed, size_t d, size_t i, size_t height, double *entries) {
+    const size_t width = d - i;
+    packed += i * d - i * (i - 1) / 2;
+    for (size_t k = 0; k < height; packed += width - k, k++) {
+        entries[k * width + k] = packed[0];
+        for (size_t j = k + 1; j < height; j++)
+            entries[k * width + j] = entries[j * width + k] = M_SQRT1_2 * packed[j - k];
+        if (height < width)
+            memcpy(entries + k * width + height, packed + height - k, (width - height) * sizeof *entries);
+    }
+}
+
+void outputs_band(const fim_samples *s, size_t first, size_t count, size_t i, size_t height,
+                  gsl_matrix *entries) {
+    if (s->g != NULL) {
+        gsl_matrix_const_view rows =
+            gsl_matrix_const_submatrix(s->g, first * s->columns, 0, count * s->columns, s->d_g);
+        rows_band(&rows.matrix, s->columns, i, height, entries);
+        return;
+    }
+    for (size_t n = 0; n < count; n++)
+        packed_band(s->packed->data + (first + n) * s->packed->tda, s->d_g, i, height,
+                    entries->data + n * entries->tda);
+}
+
 fim_status outputs_gram(const fim_samples *s, gsl_matrix *gram) {
     if (s->g != NULL)
         return rows_gram(s->g, s->columns, gram);

@@ -142,37 +142,45 @@ void rows_gram_tile(const gsl_matrix *x, size_t columns_x, const gsl_matrix *y, 
         }
 }
 
-// Numbers of a band of all G_n: at most 64 MB, and a quarter of the rows themselves, since a study leaves its
-// analysis a third of what its samples take; but for 8 MB, so that small products stay fast.
-enum { BAND_MOST = 1 << 23, BAND_LEAST = 1 << 20 };
-
-static size_t band_numbers(const gsl_matrix *rows) {
-    const size_t quarter = rows->size1 * rows->size2 / 4;
-    return quarter < BAND_LEAST ? BAND_LEAST : quarter < BAND_MOST ? quarter : BAND_MOST;
+// At most 64 MB, and a quarter of what is kept, since a study leaves its analysis a third of what its samples
+// take; but for 8 MB, so that small products stay fast.
+size_t scratch_numbers(size_t kept) {
+    enum { MOST = 1 << 23, LEAST = 1 << 20 };
+    return kept / 4 < LEAST ? LEAST : kept / 4 < MOST ? kept / 4 : MOST;
 }
 
-// Σ_ij G_n,ij G_m,ij by bands of rows i, from their diagonal blocks on: N C d² flops for the bands of all G_n
-// and N² d² / 2 for their products, where products of the rows take N² C² d.
+size_t band_height(size_t numbers, size_t n, size_t d) {
+    const size_t height = numbers / (n * d);
+    return height < 1 ? 1 : height < d ? height : d;
+}
+
+void rows_band(const gsl_matrix *rows, size_t columns, size_t i, size_t height, gsl_matrix *entries) {
+    const size_t n = rows->size1 / columns, width = rows->size2 - i;
+    for (size_t r = 0; r < n; r++) {
+        const double *x = rows->data + r * columns * rows->tda + i;
+        double *g = entries->data + r * entries->tda;
+        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width, (int)columns, 1, x,
+                    (int)rows->tda, x, (int)rows->tda, 0, g, (int)width);
+        for (size_t k = 0; k < height && height < width; k++) // what stands below the diagonal too
+            cblas_dscal((int)(width - height), M_SQRT2, g + k * width + height, 1);
+    }
+}
+
+// N C d² flops for the bands of all G_n and N² d² / 2 for their products, where products of the rows take
+// N² C² d.
 static fim_status gram_by_bands(const gsl_matrix *rows, size_t columns, gsl_matrix *gram) {
-    const size_t n = gram->size1, d = rows->size2, most = band_numbers(rows) / (n * d);
-    const size_t band = most < 1 ? 1 : most < d ? most : d;
+    const size_t n = gram->size1, d = rows->size2;
+    const size_t band = band_height(scratch_numbers(rows->size1 * d), n, d);
     gsl_matrix *entries = NULL;
     fim_status status = fim_matrix_new(n, band * d, "bands of covariances", &entries);
     if (status != FIM_OK)
         return status;
     gsl_matrix_set_zero(gram);
     for (size_t first = 0; first < d; first += band) {
-        const size_t height = d - first < band ? d - first : band, width = d - first;
-        for (size_t r = 0; r < n; r++) {
-            const double *x = rows->data + r * columns * rows->tda + first;
-            double *g = entries->data + r * entries->tda;
-            cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width, (int)columns, 1, x,
-                        (int)rows->tda, x, (int)rows->tda, 0, g, (int)width);
-            for (size_t i = 0; i < height && height < width; i++) // what stands below the diagonal too
-                cblas_dscal((int)(width - height), M_SQRT2, g + i * width + height, 1);
-        }
-        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)(height * width), 1, entries->data,
-                    (int)entries->tda, 1, gram->data, (int)gram->tda);
+        const size_t height = d - first < band ? d - first : band;
+        rows_band(rows, columns, first, height, entries);
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)(height * (d - first)), 1,
+                    entries->data, (int)entries->tda, 1, gram->data, (int)gram->tda);
     }
     for (size_t r = 0; r < n; r++)
         for (size_t s = 0; s < r; s++)

@@ -1,6 +1,7 @@
 // The Fisher block behind samples: every product is a sum over samples, two matrix products each, and F is
 // never formed.
 #include <gsl/gsl_blas.h>
+#include <gsl/gsl_math.h>
 #include <stdlib.h>
 
 #include "core.h"
@@ -9,7 +10,8 @@
 typedef struct sampled {
     fim_fisher head;
     const fim_samples *s;
-    core core; // filled when it is first asked for
+    core core;    // filled when it is first asked for
+    double norm2; // so too; 0 before
 } sampled;
 
 static const fim_samples *samples_of(const fim_fisher *f) {
@@ -106,45 +108,67 @@ static fim_status sampled_apply(const fim_fisher *f, const gsl_matrix *x, gsl_ma
 // ‖F‖² = N⁻² Σ_nm (a_n·a_m)² ⟨G_n, G_m⟩, or ‖Rs‖² where that matrix is the smaller one.
 static fim_status sampled_norm2(const fim_fisher *f, double *out) {
     const fim_samples *s = samples_of(f);
-    const size_t p_a = fim_svec_size(s->d_a), p_g = fim_svec_size(s->d_g);
-    core *c = core_of(f);
-    gsl_matrix *rs = NULL;
-    fim_status status = FIM_OK;
-    if ((s->n < p_a || s->n < p_g) && s->n > CORE_SAMPLES)
-        return fim_fisher_inner(f, f, out);
-    if (s->n < p_a || s->n < p_g) {
-        FIM_TRY(core_grams(c, s));
+    sampled *self = (sampled *)(uintptr_t)f; // as core_of
+    core *c = &self->core;
+    if (s->n > CORE_SAMPLES || (s->n >= fim_svec_size(s->d_a) && s->n >= fim_svec_size(s->d_g))) {
+        fim_status status = self->norm2 > 0 ? FIM_OK : fim_fisher_inner(f, f, &self->norm2);
+        if (status == FIM_OK)
+            *out = self->norm2;
+        return status;
+    }
+    fim_status status = core_grams(c, s);
+    if (status == FIM_OK)
         *out =
             cblas_ddot((int)(s->n * s->n), c->k_a->data, 1, c->k_g->data, 1) / ((double)s->n * (double)s->n);
-        return FIM_OK;
-    }
-    FIM_TRY(fim_matrix_new(p_a, p_g, "the norm of a Fisher block", &rs));
-    FIM_TRY(fim_fisher_packed(f, rs));
-    *out = cblas_ddot((int)(p_a * p_g), rs->data, 1, rs->data, 1);
-out:
-    gsl_matrix_free(rs);
     return status;
 }
 
-// Rs in one product of inner size N, cut into chunks of samples whose packed sides stay within this many
-// bytes, and are no larger than Rs.
+static fim_status sampled_pairs(const fim_fisher *f, const fim_samples *s, double *out) {
+    return sum_of_pairs(samples_of(f), NULL, s, NULL, out);
+}
+
+// Rows of Rs in one product of inner size N, cut into chunks of samples whose packed sides stay within this
+// many bytes, and are no larger than the rows.
 enum { PACKED_BYTES = 512 << 20 };
 
-static fim_status sampled_packed(const fim_fisher *f, gsl_matrix *rs) {
+// left (count, rows) = the entries entry .. entry + rows of svec(a_n a_nᵀ), of the samples first .. first +
+// count.
+static void pack_inputs(const gsl_matrix *a, size_t first, size_t count, size_t entry, gsl_matrix *left) {
+    size_t i = 0;
+    for (; entry >= a->size2 - i; i++)
+        entry -= a->size2 - i;
+    const size_t from_i = i, from_j = i + entry;
+#pragma omp parallel for schedule(static)
+    for (size_t n = 0; n < count; n++) {
+        const double *x = a->data + (first + n) * a->tda;
+        double *out = left->data + n * left->tda, *const end = out + left->size2;
+        for (size_t k = from_i, j = from_j; out < end; j = ++k) {
+            const double weight = M_SQRT2 * x[k];
+            if (j == k) {
+                *out++ = x[k] * x[k];
+                j++;
+            }
+            for (; j < a->size2 && out < end; j++)
+                *out++ = weight * x[j];
+        }
+    }
+}
+
+static fim_status sampled_packed(const fim_fisher *f, size_t first_row, gsl_matrix *rs) {
     const fim_samples *s = samples_of(f);
-    const size_t p_a = rs->size1, p_g = rs->size2;
-    const size_t size = fim_size_mul(p_a, p_g), most = PACKED_BYTES / sizeof(double);
-    size_t step = (size < most ? size : most) / (p_a + p_g);
+    const size_t rows = rs->size1, p_g = rs->size2;
+    const size_t size = fim_size_mul(rows, p_g), most = PACKED_BYTES / sizeof(double);
+    size_t step = (size < most ? size : most) / (rows + p_g);
     step = step < 1 ? 1 : step > s->n ? s->n : step;
     gsl_matrix *left = NULL, *right = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(step, p_a, "packed inputs", &left));
+    FIM_TRY(fim_matrix_new(step, rows, "packed inputs", &left));
     if (s->packed == NULL)
         FIM_TRY(fim_matrix_new(step, p_g, "packed covariances", &right));
     for (size_t first = 0; first < s->n; first += step) {
         const size_t count = s->n - first < step ? s->n - first : step;
-        gsl_matrix_view x = gsl_matrix_submatrix(left, 0, 0, count, p_a);
-        rows_pack(s->a, 1, first, count, &x.matrix);
+        gsl_matrix_view x = gsl_matrix_submatrix(left, 0, 0, count, rows);
+        pack_inputs(s->a, first, count, first_row, &x.matrix);
         if (right != NULL)
             outputs_pack(s, first, count, right);
         gsl_matrix_const_view y = gsl_matrix_const_submatrix(right != NULL ? right : s->packed,
@@ -166,6 +190,7 @@ static const fim_fisher_class sampled_class = {
     .apply = sampled_apply,
     .norm2 = sampled_norm2,
     .packed = sampled_packed,
+    .pairs = sampled_pairs,
     .samples = samples_of,
     .core = core_of,
 };

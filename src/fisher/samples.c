@@ -65,6 +65,15 @@ fim_status fim_samples_check(const fim_samples *s) {
     return status;
 }
 
+static size_t bytes_of(const gsl_matrix *m) {
+    return m != NULL ? m->size1 * m->tda * sizeof(double) : 0;
+}
+
+size_t fim_samples_bytes(const fim_samples *samples) {
+    return bytes_of(samples->a) + bytes_of(samples->g) + bytes_of(samples->packed) +
+           bytes_of(samples->diagonal);
+}
+
 fim_status fim_samples_expand(fim_samples *samples) {
     if (samples->diagonal == NULL)
         return FIM_OK;

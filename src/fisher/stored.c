@@ -122,8 +122,10 @@ static fim_status stored_norm2(const fim_fisher *f, double *out) {
     return FIM_OK;
 }
 
-static fim_status stored_packed(const fim_fisher *f, gsl_matrix *rs) {
-    gsl_matrix_memcpy(rs, cast(f)->rs);
+static fim_status stored_packed(const fim_fisher *f, size_t first, gsl_matrix *rs) {
+    const gsl_matrix *all = cast(f)->rs;
+    gsl_matrix_const_view rows = gsl_matrix_const_submatrix(all, first, 0, rs->size1, all->size2);
+    gsl_matrix_memcpy(rs, &rows.matrix);
     return FIM_OK;
 }
 

@@ -70,29 +70,37 @@ static void add(double weight, const gsl_matrix *from, gsl_matrix *to) {
         cblas_daxpy((int)to->size2, weight, from->data + i * from->tda, 1, to->data + i * to->tda, 1);
 }
 
-// What a chunk has in the place of up to two results.
-typedef fim_status chunk_call(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2, gsl_matrix *y1,
-                              gsl_matrix *y2);
+// A product of the block: what goes into it, and up to two results.
+typedef struct product {
+    const gsl_matrix *x1, *x2;
+    size_t row;
+    gsl_matrix *y1, *y2;
+} product;
+
+// What a chunk has in the place of the results.
+typedef fim_status chunk_call(const fim_fisher *f, const product *p);
 
 // y = Σ_c (n_c/N) of what the chunks have.
-static fim_status sum_chunks(const fim_fisher *f, chunk_call *call, const gsl_matrix *x1,
-                             const gsl_matrix *x2, gsl_matrix *y1, gsl_matrix *y2) {
+static fim_status sum_chunks(const fim_fisher *f, chunk_call *call, const product *whole) {
     const streamed *self = cast(f);
-    gsl_matrix *one = NULL, *two = NULL, *sum_1 = NULL, *sum_2 = NULL;
+    gsl_matrix *const y1 = whole->y1, *const y2 = whole->y2;
+    gsl_matrix *sum_1 = NULL, *sum_2 = NULL;
+    product of = *whole;
     part p = {0};
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(y1->size1, y1->size2, "a chunk's part of a sum", &one));
+    of.y1 = of.y2 = NULL;
+    FIM_TRY(fim_matrix_new(y1->size1, y1->size2, "a chunk's part of a sum", &of.y1));
     FIM_TRY(fim_matrix_new(y1->size1, y1->size2, "a sum over chunks", &sum_1));
     if (y2 != NULL) {
-        FIM_TRY(fim_matrix_new(y2->size1, y2->size2, "a chunk's part of a sum", &two));
+        FIM_TRY(fim_matrix_new(y2->size1, y2->size2, "a chunk's part of a sum", &of.y2));
         FIM_TRY(fim_matrix_new(y2->size1, y2->size2, "a sum over chunks", &sum_2));
     }
     for (size_t first = 0; first < f->n; first += self->chunk) {
         FIM_TRY(part_init(&p, self, first));
-        FIM_TRY(call(p.f, x1, x2, one, two));
-        add(p.weight, one, sum_1);
+        FIM_TRY(call(p.f, &of));
+        add(p.weight, of.y1, sum_1);
         if (y2 != NULL)
-            add(p.weight, two, sum_2);
+            add(p.weight, of.y2, sum_2);
         part_clear(&p);
     }
     gsl_matrix_memcpy(y1, sum_1);
@@ -100,85 +108,67 @@ static fim_status sum_chunks(const fim_fisher *f, chunk_call *call, const gsl_ma
         gsl_matrix_memcpy(y2, sum_2);
 out:
     part_clear(&p);
-    gsl_matrix_free(one);
-    gsl_matrix_free(two);
+    gsl_matrix_free(of.y1);
+    gsl_matrix_free(of.y2);
     gsl_matrix_free(sum_1);
     gsl_matrix_free(sum_2);
     return status;
 }
 
-static fim_status call_rearranged(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2,
-                                  gsl_matrix *y1, gsl_matrix *y2) {
-    (void)x2;
-    (void)y2;
-    return fim_fisher_rearranged(f, x1, y1);
+static fim_status call_rearranged(const fim_fisher *f, const product *p) {
+    return fim_fisher_rearranged(f, p->x1, p->y1);
 }
 
-static fim_status call_transposed(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2,
-                                  gsl_matrix *y1, gsl_matrix *y2) {
-    (void)x2;
-    (void)y2;
-    return fim_fisher_rearranged_transposed(f, x1, y1);
+static fim_status call_transposed(const fim_fisher *f, const product *p) {
+    return fim_fisher_rearranged_transposed(f, p->x1, p->y1);
 }
 
-static fim_status call_moments(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2,
-                               gsl_matrix *y1, gsl_matrix *y2) {
-    (void)x1;
-    (void)x2;
-    return fim_fisher_moments(f, y1, y2);
+static fim_status call_moments(const fim_fisher *f, const product *p) {
+    return fim_fisher_moments(f, p->y1, p->y2);
 }
 
-static fim_status call_diagonal(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2,
-                                gsl_matrix *y1, gsl_matrix *y2) {
-    (void)y2;
-    return fim_fisher_diagonal(f, x1, x2, y1);
+static fim_status call_diagonal(const fim_fisher *f, const product *p) {
+    return fim_fisher_diagonal(f, p->x1, p->x2, p->y1);
 }
 
-static fim_status call_apply(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2, gsl_matrix *y1,
-                             gsl_matrix *y2) {
-    (void)x2;
-    (void)y2;
-    return fim_fisher_apply(f, x1, y1);
+static fim_status call_apply(const fim_fisher *f, const product *p) {
+    return fim_fisher_apply(f, p->x1, p->y1);
 }
 
-static fim_status call_packed(const fim_fisher *f, const gsl_matrix *x1, const gsl_matrix *x2, gsl_matrix *y1,
-                              gsl_matrix *y2) {
-    (void)x1;
-    (void)x2;
-    (void)y2;
-    return fim_fisher_packed(f, y1);
+static fim_status call_packed(const fim_fisher *f, const product *p) {
+    return f->class->packed(f, p->row, p->y1);
 }
 
 static fim_status streamed_rearranged(const fim_fisher *f, const gsl_matrix *v, gsl_matrix *u) {
-    return sum_chunks(f, call_rearranged, v, NULL, u, NULL);
+    return sum_chunks(f, call_rearranged, &(product){.x1 = v, .y1 = u});
 }
 
 static fim_status streamed_rearranged_transposed(const fim_fisher *f, const gsl_matrix *u, gsl_matrix *v) {
-    return sum_chunks(f, call_transposed, u, NULL, v, NULL);
+    return sum_chunks(f, call_transposed, &(product){.x1 = u, .y1 = v});
 }
 
 static fim_status streamed_moments(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g) {
-    return sum_chunks(f, call_moments, NULL, NULL, a, g);
+    return sum_chunks(f, call_moments, &(product){.y1 = a, .y2 = g});
 }
 
 static fim_status streamed_diagonal(const fim_fisher *f, const gsl_matrix *u_a, const gsl_matrix *u_g,
                                     gsl_matrix *lambda) {
-    return sum_chunks(f, call_diagonal, u_a, u_g, lambda, NULL);
+    return sum_chunks(f, call_diagonal, &(product){.x1 = u_a, .x2 = u_g, .y1 = lambda});
 }
 
 static fim_status streamed_apply(const fim_fisher *f, const gsl_matrix *x, gsl_matrix *y) {
-    return sum_chunks(f, call_apply, x, NULL, y, NULL);
+    return sum_chunks(f, call_apply, &(product){.x1 = x, .y1 = y});
 }
 
-static fim_status streamed_packed(const fim_fisher *f, gsl_matrix *rs) {
-    return sum_chunks(f, call_packed, NULL, NULL, rs, NULL);
+static fim_status streamed_packed(const fim_fisher *f, size_t first, gsl_matrix *rs) {
+    return sum_chunks(f, call_packed, &(product){.row = first, .y1 = rs});
 }
 
 static fim_status norm2_rearranged(const fim_fisher *f, double *out) {
     gsl_matrix *rs = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_matrix_new(fim_svec_size(f->d_a), fim_svec_size(f->d_g), "the norm of a Fisher block", &rs));
-    FIM_TRY(streamed_packed(f, rs));
+    FIM_TRY(streamed_packed(f, 0, rs));
     double sum = 0;
     for (size_t i = 0; i < rs->size1; i++)
         sum += cblas_ddot((int)rs->size2, rs->data + i * rs->tda, 1, rs->data + i * rs->tda, 1);
@@ -223,6 +213,24 @@ static fim_status streamed_weighted_norm2(const fim_fisher *f, const double *w, 
     return status;
 }
 
+static fim_status streamed_pairs(const fim_fisher *f, const fim_samples *s, double *out) {
+    const streamed *self = cast(f);
+    part x = {0};
+    double sum = 0;
+    fim_status status = FIM_OK;
+    for (size_t i = 0; i < f->n; i += self->chunk) {
+        double pairs;
+        FIM_TRY(part_init(&x, self, i));
+        FIM_TRY(sum_of_pairs(&x.samples, NULL, s, NULL, &pairs));
+        sum += pairs;
+        part_clear(&x);
+    }
+    *out = sum;
+out:
+    part_clear(&x);
+    return status;
+}
+
 static fim_status streamed_norm2(const fim_fisher *f, double *out) {
     // Three matrices of the size of Rs are alive beside a chunk, which has half of the budget.
     const size_t rearranged = fim_size_mul(fim_svec_size(f->d_a), fim_svec_size(f->d_g));
@@ -240,6 +248,7 @@ static const fim_fisher_class streamed_class = {
     .apply = streamed_apply,
     .norm2 = streamed_norm2,
     .packed = streamed_packed,
+    .pairs = streamed_pairs,
     .weighted_norm2 = streamed_weighted_norm2,
     .samples = block_no_samples,
     .core = block_no_core,

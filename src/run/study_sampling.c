@@ -101,14 +101,9 @@ out:
     return status;
 }
 
-static size_t bytes_of(const gsl_matrix *m) {
-    return m != NULL ? m->size1 * m->tda * sizeof(double) : 0;
-}
-
 size_t study_budget_left(size_t budget, const fim_samples *samples, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        const size_t taken = bytes_of(samples[i].a) + bytes_of(samples[i].g) + bytes_of(samples[i].packed) +
-                             bytes_of(samples[i].diagonal);
+        const size_t taken = fim_samples_bytes(&samples[i]);
         budget = taken < budget ? budget - taken : 0;
     }
     return budget;

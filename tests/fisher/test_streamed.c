@@ -61,6 +61,12 @@ static void compare(const fim_net *net, const fim_data *data, const fim_fisher_s
     for (size_t k = 0; k < 2; k++)
         TEST_OK(fim_fisher_apply(f[k], x, y[k]));
     close_to(y[1], y[0], "F x");
+    double inner[2];
+    TEST_OK(fim_fisher_inner(whole, whole, &inner[0]));
+    TEST_OK(fim_fisher_inner(parts, whole, &inner[1]));
+    cr_assert(epsilon_eq(dbl, inner[1], inner[0], 1e-12 * inner[0]));
+    TEST_OK(fim_fisher_inner(whole, parts, &inner[1]));
+    cr_assert(epsilon_eq(dbl, inner[1], inner[0], 1e-12 * inner[0]));
     double halves[ROWS], difference2[2];
     for (size_t n = 0; n < ROWS; n++)
         halves[n] = (n % 2 == 0 ? 1 : -1) * (1 + 0.1 * (double)n);
