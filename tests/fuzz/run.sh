@@ -30,13 +30,14 @@ fuzz() {
     local target=$1 options=(-timeout=300)
     case $guarded in *" $target "*) options=(-timeout=10 -fork=1 -ignore_crashes=1 -ignore_ooms=1 -ignore_timeouts=1) ;; esac
     mkdir -p "$folder/corpus/$target" "$folder/files"
-    TMPDIR="$folder/files" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 \
-        "$folder/fuzz-$target" -max_total_time="$seconds" -report_slow_units=300 -rss_limit_mb=3000 -malloc_limit_mb=300 \
+    local -x TMPDIR="$folder/files" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 TIMEFORMAT="%U + %S"
+    local used
+    used=$({ time "$folder/fuzz-$target" -max_total_time="$seconds" -report_slow_units=300 -rss_limit_mb=3000 -malloc_limit_mb=300 \
         -max_len=65536 -print_final_stats=1 -use_value_profile=1 "${options[@]}" \
         -artifact_prefix="$folder/findings/$target-" "$folder/corpus/$target" "tests/fuzz/corpus/$target" \
-        >"$folder/$target.log" 2>&1
+        >"$folder/$target.log" 2>&1; } 2>&1)
     set_aside "$target"
-    echo "$target: $(grep -E '^stat::number_of_executed_units|^#[0-9]+' "$folder/$target.log" | tail -n 1)"
+    echo "$target: $(grep -E '^stat::number_of_executed_units|^#[0-9]+' "$folder/$target.log" | tail -n 1), $used s of processor time (user + system)"
 }
 
 # What is no finding: inputs that do no harm a second time (a busy machine makes timeouts), and for a guarded target those whose
