@@ -30,7 +30,7 @@ typedef struct planner {
     fim_plan_row *rows;
     size_t count;
     // The layer at hand.
-    size_t layer, n_samples, samples_bytes;
+    size_t layer, n_samples;
     fim_capture_plan samples;
     double n, d_a, d_g, p_a, p_g, frame; // frame: r
 } planner;
@@ -76,8 +76,9 @@ static void plan_block(planner *p, double largest_solve) {
                                    : columns > 0     ? columns * columns * p->d_g
                                                      : p->d_g));
     const bool core = n < p->p_a && n < p->p_g, whole = n >= p->p_a && n >= p->p_g;
-    add(p, "norm", whole ? 2 * n * p->p_a * p->p_g : gram, 0, whole ? 8 * p->p_a * p->p_g : 16 * n * n, 1,
-        whole ? "rearranged block" : "Gram matrices of the samples");
+    add(p, "norm", whole ? 2 * n * p->p_a * p->p_g : gram, 0,
+        whole ? fmin(8 * p->p_a * p->p_g, fmax((double)p->samples.bytes / 4, 8e6)) : 16 * n * n, 1,
+        whole ? "rows of the rearranged block" : "Gram matrices of the samples");
     const double least = fmin(p->p_a, p->p_g);
     if (core)
         add(p, "Kronecker spectrum", 30 * n * n * n, 0, 64 * n * n, 2, "the core of the samples");

@@ -52,7 +52,7 @@ set_aside() {
             continue
         fi
         case $guarded in *" $1 "*) ;; *) continue ;; esac
-        grep -E '^ +#[0-9]+ ' <<<"$frames" | grep -vE ' in (__|fuzzer::|malloc|calloc|realloc|memcpy|free)|/libc\.so' |
+        grep -E '^ +#[0-9]+ ' <<<"$frames" | grep -vE '/fuzz-[a-z-]+\+0x|/libc\.so' |
             head -n 1 | grep -qE 'lib(hdf5|matio)' && mv "$finding" "$folder/library/"
     done
 }
