@@ -1,5 +1,5 @@
 // The table a person reads: per layer two lines of facts, then one line per method. Column heads are broken
-// at their underscores, so that ten metrics fit 120 columns.
+// at their underscores, so that ten metrics fit 120 columns; more go on below, under the same names.
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,13 +100,31 @@ static void loosen(column *columns, size_t n, size_t name_width) {
         columns[c].mark_width = columns[c].mark_width > 0 ? columns[c].mark_width : 1;
 }
 
-static void put_heads(FILE *stream, const grid *g, const column *columns, size_t name_width) {
+static size_t full_width(const column *c) {
+    return 1 + c->width + c->mark_width;
+}
+
+// Where the part that begins with column `from` ends, of as many parts of like width as the table needs.
+static size_t part_end(const column *columns, size_t n, size_t from, size_t name_width) {
+    const size_t room = TABLE_WIDTH - (name_width < TABLE_WIDTH ? name_width : TABLE_WIDTH - 1);
+    size_t left = 0, width = 0, end = from;
+    for (size_t c = from; c < n; c++)
+        left += full_width(&columns[c]);
+    const size_t parts = (left + room - 1) / room;
+    while (end < n && (end == from || (width < left / parts && width + full_width(&columns[end]) <= room)))
+        width += full_width(&columns[end++]);
+    return end;
+}
+
+// The columns from .. end.
+static void put_heads(FILE *stream, const grid *g, const column *columns, size_t from, size_t end,
+                      size_t name_width) {
     size_t first = HEAD_LINES - 1, total = name_width;
-    for (size_t c = 0; c < g->n_columns; c++) {
+    for (size_t c = from; c < end; c++) {
         for (size_t i = 0; i < first; i++)
             if (columns[c].head.line[i][0] != '\0')
                 first = i;
-        total += 1 + columns[c].width + columns[c].mark_width;
+        total += full_width(&columns[c]);
     }
     for (size_t i = first; i < HEAD_LINES; i++) {
         line l = {stream, name_width};
@@ -114,13 +132,30 @@ static void put_heads(FILE *stream, const grid *g, const column *columns, size_t
             fputs(g->row_head, stream);
             l.pending -= strlen(g->row_head);
         }
-        for (size_t c = 0; c < g->n_columns; c++)
+        for (size_t c = from; c < end; c++)
             put_cell(&l, columns[c].head.line[i], columns[c].width, "", columns[c].mark_width);
         end_line(&l);
     }
     for (size_t i = 0; i < total; i++)
         fputs("─", stream);
     putc('\n', stream);
+}
+
+static void put_part(FILE *stream, const grid *g, const column *columns, size_t from, size_t end,
+                     size_t name_width) {
+    put_heads(stream, g, columns, from, end, name_width);
+    for (size_t r = 0; r < g->n_rows; r++) {
+        line l = {stream, 0};
+        put_item(&l, g->records[r]->name);
+        put_item(&l, grid_converged(g, r) ? "" : "!");
+        l.pending = name_width - utf8_width(g->records[r]->name) - !grid_converged(g, r);
+        for (size_t c = from; c < end; c++) {
+            const grid_cell *cell = &g->cells[r * g->n_columns + c];
+            char buffer[64];
+            put_cell(&l, cell->text, columns[c].width, mark_of(cell, buffer), columns[c].mark_width);
+        }
+        end_line(&l);
+    }
 }
 
 fim_status put_grid(FILE *stream, const grid *g) {
@@ -135,18 +170,11 @@ fim_status put_grid(FILE *stream, const grid *g) {
     for (size_t c = 0; c < g->n_columns; c++)
         measure(g, c, &columns[c]);
     loosen(columns, g->n_columns, name_width);
-    put_heads(stream, g, columns, name_width);
-    for (size_t r = 0; r < g->n_rows; r++) {
-        line l = {stream, 0};
-        put_item(&l, g->records[r]->name);
-        put_item(&l, grid_converged(g, r) ? "" : "!");
-        l.pending = name_width - utf8_width(g->records[r]->name) - !grid_converged(g, r);
-        for (size_t c = 0; c < g->n_columns; c++) {
-            const grid_cell *cell = &g->cells[r * g->n_columns + c];
-            char buffer[64];
-            put_cell(&l, cell->text, columns[c].width, mark_of(cell, buffer), columns[c].mark_width);
-        }
-        end_line(&l);
+    for (size_t from = 0, end; from < g->n_columns; from = end) {
+        end = part_end(columns, g->n_columns, from, name_width);
+        if (from > 0)
+            putc('\n', stream);
+        put_part(stream, g, columns, from, end, name_width);
     }
     for (size_t i = 0; i < g->n_whys; i++) {
         char buffer[64];
