@@ -70,17 +70,54 @@ out:
     return status;
 }
 
+// Some of the samples, one after the other, whose matrices these are views of.
+typedef struct slice {
+    fim_samples s;
+    gsl_matrix_view a, outputs;
+} slice;
+
+// Samples first .. first + count. A chain is that of all of them: they are one slice.
+static void slice_of(const fim_samples *s, size_t first, size_t count, slice *out) {
+    out->s = *s;
+    if (s->chain != NULL)
+        return;
+    gsl_matrix *outputs = s->g != NULL ? s->g : s->packed != NULL ? s->packed : s->diagonal;
+    const size_t columns = s->g != NULL ? s->columns : 1;
+    out->a = gsl_matrix_submatrix(s->a, first, 0, count, s->d_a);
+    out->outputs = gsl_matrix_submatrix(outputs, first * columns, 0, count * columns, outputs->size2);
+    out->s.n = count;
+    out->s.a = &out->a.matrix;
+    out->s.g = s->g != NULL ? &out->outputs.matrix : NULL;
+    out->s.packed = s->packed != NULL ? &out->outputs.matrix : NULL;
+    out->s.diagonal = s->diagonal != NULL ? &out->outputs.matrix : NULL;
+}
+
+// Samples in a slice of which each takes `numbers` of scratch.
+static size_t slice_samples(const fim_samples *s, size_t numbers) {
+    const size_t outputs = s->g != NULL ? s->columns * s->d_g : s->packed != NULL ? s->packed->size2 : s->d_g;
+    const size_t most = scratch_numbers(s->n * (s->d_a + outputs)) / numbers;
+    return s->chain != NULL || most > s->n ? s->n : most < 1 ? 1 : most;
+}
+
 // Λ_ij = (1/N) Σ_n (U_aᵀ a_n)_i² (U_gᵀ G_n U_g)_jj.
 static fim_status sampled_diagonal(const fim_fisher *f, const gsl_matrix *u_a, const gsl_matrix *u_g,
                                    gsl_matrix *lambda) {
     const fim_samples *s = samples_of(f);
+    const size_t step = slice_samples(s, s->d_a + s->d_g);
     gsl_matrix *a2 = NULL, *g2 = NULL;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(s->n, s->d_a, "rotated inputs", &a2));
-    FIM_TRY(fim_matrix_new(s->n, s->d_g, "rotated covariances", &g2));
-    FIM_TRY(rows_squares(s->a, 1, u_a, a2));
-    FIM_TRY(outputs_squares(s, u_g, g2));
-    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1.0 / (double)s->n, a2, g2, 0, lambda);
+    FIM_TRY(fim_matrix_new(step, s->d_a, "rotated inputs", &a2));
+    FIM_TRY(fim_matrix_new(step, s->d_g, "rotated covariances", &g2));
+    for (size_t first = 0; first < s->n; first += step) {
+        const size_t count = s->n - first < step ? s->n - first : step;
+        slice part;
+        slice_of(s, first, count, &part);
+        gsl_matrix_view x = gsl_matrix_submatrix(a2, 0, 0, count, s->d_a);
+        gsl_matrix_view y = gsl_matrix_submatrix(g2, 0, 0, count, s->d_g);
+        FIM_TRY(rows_squares(part.s.a, 1, u_a, &x.matrix));
+        FIM_TRY(outputs_squares(&part.s, u_g, &y.matrix));
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1.0 / (double)s->n, &x.matrix, &y.matrix, first > 0, lambda);
+    }
 out:
     gsl_matrix_free(a2);
     gsl_matrix_free(g2);
@@ -89,14 +126,18 @@ out:
 
 // F x with x as Xᵀ (d_a, d_g): t_n = X a_n, y = (1/N) Σ a_n (G_n t_n)ᵀ.
 fim_status samples_apply(const fim_samples *s, const gsl_matrix *x, gsl_matrix *y) {
+    const size_t step = slice_samples(s, 2 * s->d_g);
     gsl_matrix *t = NULL;
-    fim_status status = fim_matrix_new(s->n, s->d_g, "a product with the samples", &t);
-    if (status != FIM_OK)
-        return status;
-    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, s->a, x, 0, t);
-    FIM_TRY(outputs_times(s, t));
-    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1.0 / (double)s->n, s->a, t, 0, y);
-out:
+    fim_status status = fim_matrix_new(step, s->d_g, "a product with the samples", &t);
+    for (size_t first = 0; status == FIM_OK && first < s->n; first += step) {
+        const size_t count = s->n - first < step ? s->n - first : step;
+        slice part;
+        slice_of(s, first, count, &part);
+        gsl_matrix_view t_n = gsl_matrix_submatrix(t, 0, 0, count, s->d_g);
+        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, part.s.a, x, 0, &t_n.matrix);
+        status = outputs_times(&part.s, &t_n.matrix);
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1.0 / (double)s->n, part.s.a, &t_n.matrix, first > 0, y);
+    }
     gsl_matrix_free(t);
     return status;
 }

@@ -312,6 +312,53 @@ Test(block, tiles_and_chunks_do_not_show) {
     }
 }
 
+// Rows of a diagonal or a product take at most 8 MB of scratch where the samples are few megabytes: these are
+// more. The answers are those of loops over the samples.
+Test(block, sums_over_many_samples_by_slices) {
+    enum { N = 80001, D_A = 3, D_G = 12 };
+    static const size_t kept[] = {1, TEST_PACKED, TEST_DIAGONAL};
+    for (size_t i_kept = 0; i_kept < 3; i_kept++) {
+        const fim_samples s = test_samples(N, D_A, D_G, kept[i_kept], 19);
+        fim_fisher *f = NULL;
+        TEST_OK(fim_fisher_new(&s, &f));
+        const gsl_matrix *u_a = plain_random_orthogonal(D_A, D_A, 20);
+        const gsl_matrix *u_g = plain_random_orthogonal(D_G, D_G, 21);
+        const gsl_matrix *x = test_random_matrix(D_A, D_G, 22);
+        gsl_matrix *diagonal = test_random_matrix(D_A, D_G, 23), *want_diagonal = gsl_matrix_calloc(D_A, D_G);
+        gsl_matrix *y = test_random_matrix(D_A, D_G, 24), *want_y = gsl_matrix_calloc(D_A, D_G);
+        TEST_OK(fim_fisher_diagonal(f, u_a, u_g, diagonal));
+        TEST_OK(fim_fisher_apply(f, x, y));
+        for (size_t n = 0; n < N; n++) {
+            gsl_matrix *g = plain_covariance(&s, n);
+            double squares[D_G] = {0}, product[D_G] = {0}, t[D_G] = {0};
+            for (size_t i = 0; i < D_A; i++)
+                for (size_t j = 0; j < D_G; j++)
+                    t[j] += gsl_matrix_get(s.a, n, i) * gsl_matrix_get(x, i, j);
+            for (size_t k = 0; k < D_G; k++)
+                for (size_t l = 0; l < D_G; l++) {
+                    product[k] += gsl_matrix_get(g, k, l) * t[l];
+                    for (size_t j = 0; j < D_G; j++)
+                        squares[j] +=
+                            gsl_matrix_get(u_g, k, j) * gsl_matrix_get(g, k, l) * gsl_matrix_get(u_g, l, j);
+                }
+            for (size_t i = 0; i < D_A; i++) {
+                double rotated = 0;
+                for (size_t k = 0; k < D_A; k++)
+                    rotated += gsl_matrix_get(s.a, n, k) * gsl_matrix_get(u_a, k, i);
+                for (size_t j = 0; j < D_G; j++) {
+                    *gsl_matrix_ptr(want_diagonal, i, j) += rotated * rotated * squares[j] / N;
+                    *gsl_matrix_ptr(want_y, i, j) += gsl_matrix_get(s.a, n, i) * product[j] / N;
+                }
+            }
+            gsl_matrix_free(g);
+        }
+        const form k = {.name = i_kept == 0 ? "rows" : i_kept == 1 ? "packed" : "diagonal"};
+        assert_near(diagonal, want_diagonal, &k, "diagonal");
+        assert_near(y, want_y, &k, "F x");
+        fim_fisher_free(f);
+    }
+}
+
 Test(block, of_duplicated_data_is_the_same) {
     const fim_samples s = test_samples(6, 4, 3, 2, 19);
     fim_samples twice = {.n = 12, .d_a = 4, .d_g = 3, .columns = 2};
