@@ -9,11 +9,15 @@
 #include "fim/linalg.h"
 #include "study.h"
 
-fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out) {
+static size_t wanted_rows(const fim_data *data, size_t samples) {
     const size_t n = data->x->size1;
-    if (samples > n)
-        return FIM_FAIL(FIM_ERR_ARGUMENT, "%zu samples were asked for, the data hold %zu", samples, n);
-    const size_t wanted = samples > 0 ? samples : n < STUDY_SAMPLES ? n : STUDY_SAMPLES;
+    return samples > 0 ? samples : n < STUDY_SAMPLES ? n : STUDY_SAMPLES;
+}
+
+fim_status fim_study_subset(const fim_data *data, size_t samples, uint64_t seed, fim_data *out) {
+    const size_t n = data->x->size1, wanted = wanted_rows(data, samples);
+    if (wanted > n)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "%zu samples were asked for, the data hold %zu", wanted, n);
     size_t *all = NULL, *chosen = NULL;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     fim_status status = FIM_OK;
@@ -30,6 +34,30 @@ out:
     free(all);
     free(chosen);
     return status;
+}
+
+// The rows of a study: all of the data as they are, or a copy of some in `subset`, which comes off the
+// budget.
+static fim_status choose_rows(fim_study_options *options, const fim_data *data, fim_data *subset,
+                              const fim_data **rows) {
+    const size_t wanted = wanted_rows(data, options->samples);
+    const size_t numbers = data->x->size2 + (data->y != NULL ? data->y->size2 : 0);
+    const size_t label = data->labels != NULL ? sizeof *data->labels : 0;
+    const size_t bytes = fim_size_mul(wanted, numbers * sizeof(double) + label);
+    *rows = data;
+    if (wanted == data->x->size1)
+        return FIM_OK;
+    fim_status status = FIM_OK;
+    if (wanted < data->x->size1)
+        status = fim_budget_check(options->budget, bytes, "a copy of the chosen rows",
+                                  "raise --memory, or take fewer with --samples");
+    if (status == FIM_OK)
+        status = fim_study_subset(data, options->samples, options->seed, subset);
+    if (status != FIM_OK)
+        return status;
+    options->budget -= options->budget < SIZE_MAX ? bytes : 0;
+    *rows = subset;
+    return FIM_OK;
 }
 
 fim_status fim_study_layers(const char *text, size_t n_layers, size_t **out, size_t *count) {
@@ -206,22 +234,24 @@ static fim_status study_once(const fim_study_options *options, const char *file,
                              const fim_data *data, const fim_monitor *monitor, size_t repeat, size_t repeats,
                              fim_record *report, fim_record **studied) {
     fim_data subset = {0};
+    const fim_data *rows = NULL;
     size_t *layers = NULL, count = 0;
     supply s = {0};
     fim_record *records = NULL, *record = NULL;
     gsl_matrix **gradients = NULL;
     study_solves solves = {0};
     fim_study_shares shares = {0};
-    fim_study_options allotted = *options;
+    fim_study_options own = *options, allotted;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_study_subset(data, options->samples, options->seed, &subset));
-    FIM_TRY(fim_study_layers(options->layers, net->n_layers, &layers, &count));
-    s = (supply){.options = options, .net = net, .data = &subset, .layers = layers, .count = count};
+    FIM_TRY(choose_rows(&own, data, &subset, &rows));
+    allotted = own;
+    FIM_TRY(fim_study_layers(own.layers, net->n_layers, &layers, &count));
+    s = (supply){.options = &own, .net = net, .data = rows, .layers = layers, .count = count};
     FIM_TRY(supply_init(&s, monitor));
-    if (options->n_damping > 0 &&
-        fim_likelihood_check(net->likelihood, &subset, fim_net_outputs(net)) == FIM_OK) // else without labels
-        FIM_TRY(study_gradients(net, &subset, &gradients));
-    FIM_TRY(study_solves_init(&solves, options, count));
+    if (own.n_damping > 0 &&
+        fim_likelihood_check(net->likelihood, rows, fim_net_outputs(net)) == FIM_OK) // else without labels
+        FIM_TRY(study_gradients(net, rows, &gradients));
+    FIM_TRY(study_solves_init(&solves, &own, count));
     for (size_t i = 0; i < count; i++)
         study_solves_add(&solves,
                          fim_layer_d_a(&net->layers[layers[i]]) * fim_layer_d_g(&net->layers[layers[i]]),
@@ -234,7 +264,7 @@ static fim_status study_once(const fim_study_options *options, const char *file,
         snprintf(name, sizeof name, "%zu", layers[i]);
         FIM_TRY(fim_record_add_child(records, name, &record));
     }
-    const size_t steps = study_steps(options);
+    const size_t steps = study_steps(&own);
     study_round work = {&allotted, &s, gradients, records, repeat * count, repeats * count};
     FIM_TRY(study_crew_run(&shares, &(study_span){repeat * count * steps, steps, repeats * count * steps},
                            monitor, study_supplied, &work));

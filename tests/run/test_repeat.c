@@ -173,7 +173,8 @@ Test(repeat, what_is_missing_stays_missing) {
     s.options.layers = "0";
     size_t samples;
     TEST_OK(fim_fisher_capture_bytes(&s.net, &s.options.fisher, 0, 20, &samples));
-    s.options.budget = samples + 4000;
+    const size_t row = (s.data.x->size2 + s.data.y->size2) * sizeof(double) + sizeof *s.data.labels;
+    s.options.budget = 20 * row + samples + 4000;
     s.options.repeats = REPEATS;
     const fim_record *kpsvd = at(layers_of(&s, &s.options, &report), 0, 2);
     cr_assert(isnan(number(kpsvd, "negative_eigenvalues")));

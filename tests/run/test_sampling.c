@@ -100,12 +100,14 @@ Test(sampling, is_measured_when_asked_for) {
     cr_assert(fim_record_value(layer_of(&s.report, 0), "half_error") == NULL);
 }
 
-// The exact samples of a layer of 4 outputs need 20·(6 + 10) numbers, the two rows of mc 20·(6 + 8).
+// The chosen rows take 20·(5 + 4) numbers and a label each, the exact samples of a layer of 4 outputs
+// 20·(6 + 10) numbers, the two rows of mc 20·(6 + 8).
 Test(sampling, what_memory_forbids_says_so) {
     study s = study_init("diagonal", "bytes");
     s.options.layers = "0";
     s.options.sampling_error = true;
-    s.options.budget = 20 * (6 + 8 + 6 + 10) * sizeof(double) - 1;
+    const size_t rows = 20 * ((5 + 4) * sizeof(double) + sizeof(uint32_t));
+    s.options.budget = rows + 20 * (6 + 8 + 6 + 10) * sizeof(double) - 1;
     run(&s);
     const fim_value *error = value_of(layer_of(&s.report, 0), "sampling_error");
     cr_assert(isnan(error->value) && strstr(error->note, "needs") != NULL, "%s", error->note);
@@ -113,6 +115,10 @@ Test(sampling, what_memory_forbids_says_so) {
     s.options.budget++;
     run(&s);
     cr_assert(value_of(layer_of(&s.report, 0), "sampling_error")->value > 0);
+    s.options.budget = rows - 1;
+    fim_record_clear(&s.report);
+    TEST_FAILS(fim_study_network(&s.options, "some.h5", &s.net, &s.data, NULL, &s.report), FIM_ERR_BUDGET,
+               "a copy of the chosen rows needs 1.5 kB (1520 bytes)");
 }
 
 // With X_n the term of a sample and S² = Σ‖X_n − F‖²/(N − 1), the mean of ‖F_1 − F_2‖² over all ways of

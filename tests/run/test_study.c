@@ -293,7 +293,8 @@ Test(study, what_memory_forbids_is_known_in_part) {
     s.options.layers = free.options.layers = "0";
     size_t samples;
     TEST_OK(fim_fisher_capture_bytes(&s.net, &s.options.fisher, 0, s.data.x->size1, &samples));
-    s.options.budget = samples + 3000;
+    const size_t row = (s.data.x->size2 + s.data.y->size2) * sizeof(double) + sizeof *s.data.labels;
+    s.options.budget = s.options.samples * row + samples + 3000;
     TEST_OK(fim_study_network(&s.options, "some.h5", &s.net, &s.data, NULL, &s.report));
     TEST_OK(fim_study_network(&free.options, "some.h5", &s.net, &s.data, NULL, &free.report));
     const fim_record *layer = layer_of(&s, "0", "0"), *lanczos = fim_record_child(layer, "lanczos");
