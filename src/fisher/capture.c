@@ -13,8 +13,8 @@
 #include "capture.h"
 #include "chain.h"
 
-// A chunk's largest factor takes about this many bytes: large enough for a matrix product's full speed.
-enum { CHUNK_BYTES = 64 << 20 };
+// All that a chunk takes on its way: large enough for a matrix product's full speed.
+enum { CHUNK_BYTES = 384 << 20 };
 
 static gsl_matrix_view rows_of(gsl_matrix *m, size_t first, size_t count) {
     return gsl_matrix_submatrix(m, first, 0, count, m->size2);
@@ -192,6 +192,37 @@ fim_status fim_fisher_capture_bytes(const fim_net *net, const fim_fisher_spec *s
     return status;
 }
 
+// True where the rows of layer l are made.
+static bool has_factor(const capture *c, size_t l) {
+    return c->steps[l].needed && (l < capture_top(c) || c->steps[l].waypoint || !capture_diagonal(c));
+}
+
+// The most tangents that a sample sends forward from a layer.
+static size_t most_tangents(const capture *c) {
+    size_t most = 0;
+    for (size_t l = 0; l < capture_top(c); l++)
+        if (c->steps[l].needed && c->steps[l].forward && fim_layer_d_g(&c->net->layers[l]) > most)
+            most = fim_layer_d_g(&c->net->layers[l]);
+    return most;
+}
+
+// What a sample takes until it is stored, in numbers: its trace and its loss, its live outputs, tangents at
+// both ends of a hop, the rows of all layers, and the two buffers of the largest hop over layers between.
+static size_t numbers_on_the_way(const capture *c, size_t widest) {
+    size_t numbers = widest + 2 + 2 * most_tangents(c) * widest, buffers = 0;
+    for (size_t l = 0; l < c->net->n_layers; l++) {
+        const capture_step *step = &c->steps[l];
+        const fim_layer *layer = &c->net->layers[l];
+        const size_t d_g = fim_layer_d_g(layer), rows = step->forward ? d_g : step->columns;
+        numbers += fim_layer_d_a(layer) + 2 * d_g;
+        if (has_factor(c, l))
+            numbers += step->columns * d_g;
+        if (step->needed && step->from > l + 1 && 2 * rows * widest > buffers)
+            buffers = 2 * rows * widest;
+    }
+    return numbers + buffers;
+}
+
 static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, size_t budget,
                            fim_samples *out) {
     const size_t n = c->data->x->size1;
@@ -221,30 +252,19 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
             FIM_TRY(chain_new(c->net, layers[i], n, &out[i].chain));
         }
     }
-    size_t largest = widest; // numbers per sample in the largest factor, tangents included
-    for (size_t l = 0; l < c->net->n_layers; l++) {
-        const capture_step *step = &c->steps[l];
-        const size_t d_g = fim_layer_d_g(&c->net->layers[l]);
-        const size_t numbers = (step->forward && d_g > step->columns ? d_g : step->columns) * widest;
-        largest = step->needed && numbers > largest ? numbers : largest;
-    }
-    // Rows, tangents and buffers of a chunk are about six times its largest factor.
-    const size_t room = (budget - bytes) / 6 < CHUNK_BYTES ? (budget - bytes) / 6 : CHUNK_BYTES;
-    c->chunk = room / (largest * sizeof(double));
+    const size_t room = budget - bytes < CHUNK_BYTES ? budget - bytes : CHUNK_BYTES;
+    c->chunk = room / sizeof(double) / numbers_on_the_way(c, widest);
     c->chunk = c->chunk < 1 ? 1 : c->chunk > n ? n : c->chunk;
     FIM_TRY(fim_trace_init(&c->trace, c->net, c->chunk));
     FIM_TRY(fim_alloc(fim_size_mul(c->chunk, widest), sizeof *c->live, "live outputs", &c->live));
     FIM_TRY(fim_alloc(c->chunk, sizeof *c->n_live, "live outputs", &c->n_live));
-    size_t forward = 0; // tangents of the chunk, in numbers
-    for (size_t l = 0; l < capture_top(c); l++)
-        if (c->steps[l].needed && c->steps[l].forward && fim_layer_d_g(&c->net->layers[l]) > forward)
-            forward = fim_layer_d_g(&c->net->layers[l]);
-    if (forward > 0) {
-        FIM_TRY(fim_matrix_new(c->chunk * forward, widest, "tangents", &c->start));
-        FIM_TRY(fim_matrix_new(c->chunk * forward, widest, "tangents", &c->tangents));
+    const size_t tangents = most_tangents(c);
+    if (tangents > 0) {
+        FIM_TRY(fim_matrix_new(c->chunk * tangents, widest, "tangents", &c->start));
+        FIM_TRY(fim_matrix_new(c->chunk * tangents, widest, "tangents", &c->tangents));
     }
     for (size_t l = 0; l < c->net->n_layers; l++)
-        if (c->steps[l].needed && (l < capture_top(c) || c->steps[l].waypoint || !capture_diagonal(c)))
+        if (has_factor(c, l))
             FIM_TRY(fim_matrix_new(c->chunk * c->steps[l].columns, fim_layer_d_g(&c->net->layers[l]),
                                    "output factors", &c->factor[l]));
 out:

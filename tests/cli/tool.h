@@ -9,7 +9,7 @@
 
 #include "io/scratch.h"
 
-enum { WORDS = 16 };
+enum { WORDS = 32 };
 
 typedef struct settings {
     bool traced;
@@ -32,6 +32,7 @@ static inline pid_t start(const char *line, settings how) {
                  word[0] == '@' || word[0] == '%' ? "/" : "", word + (word[0] == '@' || word[0] == '%'));
         argv[n] = words[n];
     }
+    cr_assert(n < WORDS, "%s has more than %d words", line, WORDS - 1);
     argv[n] = NULL;
     snprintf(program, sizeof program, "%s/%s", tools, words[0]);
     const char *errors = scratch("errors");
