@@ -52,14 +52,16 @@ set_aside() {
             continue
         fi
         case $guarded in *" $1 "*) ;; *) continue ;; esac
-        grep -E '^ +#[0-9]+ ' <<<"$frames" | grep -vE '/fuzz-[a-z-]+\+0x|/libc\.so' |
+        grep -E '^ +#[0-9]+ ' <<<"$frames" | grep -vE "$runtime" |
             head -n 1 | grep -qE 'lib(hdf5|matio)' && mv "$finding" "$folder/library/"
     done
 }
 printf 'leak:libhdf5\nleak:libmatio\n' >"$folder/suppressions"
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1
 export LSAN_OPTIONS=suppressions=$folder/suppressions:print_suppressions=0
-export guarded
+# Frames of the sanitizers, and of libc with its sources' names or without.
+runtime='/fuzz-[a-z-]+\+0x|/libc\.so| (\./)?(debug|libio|malloc|misc|nptl|posix|signal|stdio-common|stdlib|string|sysdeps)/'
+export guarded runtime
 export -f set_aside
 export -f fuzz
 export folder seconds
