@@ -94,6 +94,10 @@ fim_status difference_init(difference *d, fim_reference *reference, fim_candidat
         FIM_TRY(candidate_small(candidate, &d->small));
     if (d->small != NULL)
         d->reduced = d->small->frame;
+    if (d->small != NULL && !with_f && d->small->terms > 1) {
+        FIM_TRY(small_op_turned(d->small, &d->turned));
+        d->small = &d->turned;
+    }
     if (d->reduced != NULL) {
         d_a = fim_reduced_d_a(d->reduced);
         d_g = fim_reduced_d_g(d->reduced);
@@ -109,6 +113,7 @@ out:
 }
 
 void difference_clear(difference *d) {
+    small_op_clear(&d->turned);
     gsl_matrix_free(d->product);
     gsl_matrix_free(d->inside);
     d->product = d->inside = NULL;

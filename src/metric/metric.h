@@ -38,10 +38,11 @@ fim_status candidate_frobenius2(fim_candidate *candidate, double *out, const cha
 
 // ---- An operator in the frame of the samples (small.c) ----
 
-// Kronecker terms, or a diagonal Λ in a basis, whose columns need not be as many as they are long.
+// Kronecker terms, or a diagonal Λ in a basis, whose columns need not be as many as they are long; or terms
+// and a Λ in the frame's own basis.
 typedef struct small_op {
     const fim_reduced *frame;
-    size_t terms; // 0 for a basis
+    size_t terms;
     gsl_matrix **a, **g;
     gsl_matrix *u_a, *u_g, *lambda; // bases NULL for the identity
     double lost;                    // ‖F̂ − P F̃ Pᵀ‖_F is at most this
@@ -50,6 +51,9 @@ typedef struct small_op {
 // FIM_ERR_UNAVAILABLE for a representation that cannot be seen there.
 fim_status small_op_init(small_op *s, const fim_op *op, const fim_reduced *frame);
 void small_op_clear(small_op *s);
+// A sum of terms in the eigenbases of the first one's factors, where that is a diagonal and costs no matrix
+// product: the same eigenvalues at half of the flops for two terms.
+fim_status small_op_turned(const small_op *s, small_op *out);
 // y = beta y + alpha F̂ x; half and inside are scratch of the frame's size.
 void small_op_apply(const small_op *s, double alpha, const gsl_matrix *x, double beta, gsl_matrix *half,
                     gsl_matrix *inside, gsl_matrix *y);
@@ -88,6 +92,7 @@ typedef struct difference {
     const fim_op *op;           // NULL: the map is F
     const fim_reduced *reduced; // the map is seen in this frame, with `small` for op
     const small_op *small;
+    small_op turned; // what `small` is where F̂ is alone and has several terms
     gsl_matrix *product, *inside;
     fim_map map; // refers to this struct, which must stay where it is
 } difference;

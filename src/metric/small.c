@@ -215,19 +215,63 @@ fim_status small_op_init(small_op *s, const fim_op *op, const fim_reduced *frame
     return status;
 }
 
+// Uᵀ M U.
+static fim_status turn(const gsl_matrix *u, const gsl_matrix *m, gsl_matrix **out) {
+    gsl_matrix *half = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(u->size1, u->size1, "a turned factor", &half));
+    FIM_TRY(fim_matrix_new(u->size1, u->size1, "a turned factor", out));
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, m, u, 0, half);
+    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, u, half, 0, *out);
+out:
+    gsl_matrix_free(half);
+    return status;
+}
+
+fim_status small_op_turned(const small_op *s, small_op *out) {
+    gsl_matrix *u_a = NULL, *u_g = NULL;
+    gsl_vector *values_a = NULL, *values_g = NULL;
+    fim_status status = FIM_OK;
+    *out = (small_op){.frame = s->frame, .lost = s->lost};
+    FIM_TRY(fim_matrix_copy(s->a[0], "eigenvectors of a factor", &u_a));
+    FIM_TRY(fim_matrix_copy(s->g[0], "eigenvectors of a factor", &u_g));
+    FIM_TRY(fim_vector_new(u_a->size1, "eigenvalues of a factor", &values_a));
+    FIM_TRY(fim_vector_new(u_g->size1, "eigenvalues of a factor", &values_g));
+    FIM_TRY(fim_eigen(u_a, values_a));
+    FIM_TRY(fim_eigen(u_g, values_g));
+    FIM_TRY(fim_matrix_new(u_a->size1, u_g->size1, "a diagonal term", &out->lambda));
+    gsl_blas_dger(1, values_a, values_g, out->lambda);
+    FIM_TRY(fim_alloc(s->terms - 1, sizeof *out->a, "a turned operator", &out->a));
+    FIM_TRY(fim_alloc(s->terms - 1, sizeof *out->g, "a turned operator", &out->g));
+    out->terms = s->terms - 1;
+    for (size_t k = 0; k < out->terms; k++) {
+        FIM_TRY(turn(u_a, s->a[k + 1], &out->a[k]));
+        FIM_TRY(turn(u_g, s->g[k + 1], &out->g[k]));
+    }
+out:
+    gsl_matrix_free(u_a);
+    gsl_matrix_free(u_g);
+    gsl_vector_free(values_a);
+    gsl_vector_free(values_g);
+    if (status != FIM_OK)
+        small_op_clear(out);
+    return status;
+}
+
 void small_op_apply(const small_op *s, double alpha, const gsl_matrix *x, double beta, gsl_matrix *half,
                     gsl_matrix *inside, gsl_matrix *y) {
     for (size_t k = 0; k < s->terms; k++) {
         gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, s->a[k], x, 0, half);
         gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, alpha, half, s->g[k], k > 0 ? 1 : beta, y);
     }
-    if (s->terms > 0)
+    if (s->lambda == NULL)
         return;
     if (s->u_a == NULL) {
+        const double kept = s->terms > 0 ? 1 : beta;
         for (size_t i = 0; i < x->size1; i++)
             for (size_t j = 0; j < x->size2; j++) {
                 double *to = y->data + i * y->tda + j;
-                *to = (beta != 0 ? beta * *to : 0) +
+                *to = (kept != 0 ? kept * *to : 0) +
                       alpha * s->lambda->data[i * s->lambda->tda + j] * x->data[i * x->tda + j];
             }
         return;
