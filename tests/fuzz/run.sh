@@ -47,11 +47,13 @@ set_aside() {
     mkdir -p "$folder/library"
     for finding in "$folder/findings/$1-"*; do
         [ -f "$finding" ] || continue
-        if frames=$("$folder/fuzz-$1" -timeout=10 -rss_limit_mb=3000 -malloc_limit_mb=300 "$finding" 2>&1); then
+        if "$folder/fuzz-$1" -timeout=10 -rss_limit_mb=3000 -malloc_limit_mb=300 "$finding" >/dev/null 2>&1; then
             rm "$finding"
             continue
         fi
         case $guarded in *" $1 "*) ;; *) continue ;; esac
+        # Again without a limit for the whole process, whose watch would end it before the frames are told.
+        frames=$("$folder/fuzz-$1" -timeout=10 -rss_limit_mb=0 -malloc_limit_mb=300 "$finding" 2>&1)
         grep -E '^ +#[0-9]+ ' <<<"$frames" | grep -vE "$runtime" |
             head -n 1 | grep -qE 'lib(hdf5|matio)' && mv "$finding" "$folder/library/"
     done
