@@ -189,10 +189,16 @@ fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *
 typedef struct fim_density {
     gsl_matrix *nodes, *weights; // (probes, steps); a row's weights sum to 1. A Krylov space that ends early
                                  // leaves nodes of weight 0.
+    gsl_matrix *alpha, *beta; // (probes, steps): the Jacobi matrices, α on the diagonal and β_j between rows
+                              // j and j + 1, the last one beyond the matrix; β = 0 ends a space
 } fim_density;
 
 // `steps` is cut to n. Three vectors of n numbers are kept.
 fim_status fim_density_new(const fim_map *map, size_t probes, size_t steps, uint64_t seed, fim_density *out);
+// The Gauss-Radau rules of the same probes, one node of which is `end`, at most the smallest eigenvalue, as a
+// density of its own (alpha and beta NULL). For an f whose derivatives alternate in sign from f' > 0 on, like
+// a logarithm, zᵀ f(M) z lies between this rule, from below, and Gauss' (Golub & Meurant, ch. 6).
+fim_status fim_density_radau(const fim_density *density, double end, fim_density *out);
 void fim_density_clear(fim_density *density);
 // The estimate of tr f(M) / n, and its standard error over the probes (NAN for one probe).
 void fim_density_mean(const fim_density *density, double (*f)(double x, void *context), void *context,

@@ -7,24 +7,22 @@
 // Comput. Math. Math. Phys. 36, 1996), and three vectors do instead of `steps`.
 #include <float.h>
 #include <gsl/gsl_blas.h>
-#include <math.h>
+#include <gsl/gsl_math.h>
+#include <stdlib.h>
 
 #include "krylov.h"
 
 typedef struct recurrence {
     krylov krylov;
     size_t n;
-    gsl_matrix *q;      // (3, n): the last, the present, and the next vector, in turn
-    gsl_matrix *t;      // (steps, steps)
-    gsl_vector *values; // (steps)
+    gsl_matrix *q; // (3, n): the last, the present, and the next vector, in turn
 } recurrence;
 
-// The Jacobi matrix of a probe; returns through *size how many steps it took.
-static fim_status run_probe(recurrence *r, size_t steps, size_t *size) {
+// The Jacobi matrix of a probe, in alpha and beta (steps each).
+static fim_status run_probe(recurrence *r, size_t steps, double *alphas, double *betas) {
     const size_t n = r->n;
     double *row[3] = {r->q->data, r->q->data + r->q->tda, r->q->data + 2 * r->q->tda};
     double beta = 0;
-    gsl_matrix_set_zero(r->t);
     for (size_t i = 0; i < n; i++)
         row[1][i] = (gsl_rng_get(r->krylov.rng) & 1 ? 1 : -1) / sqrt((double)n);
     for (size_t j = 0; j < steps; j++) {
@@ -37,11 +35,10 @@ static fim_status run_probe(recurrence *r, size_t steps, size_t *size) {
         const double alpha = cblas_ddot((int)n, row[1], 1, row[2], 1);
         cblas_daxpy((int)n, -alpha, row[1], 1, row[2], 1);
         beta = krylov_norm(row[2], n);
-        gsl_matrix_set(r->t, j, j, alpha);
-        *size = j + 1;
-        if (j + 1 == steps || beta <= 100 * DBL_EPSILON * r->krylov.scale)
-            break; // in the second case the space is complete, and so is the quadrature
-        gsl_matrix_set(r->t, j + 1, j, beta);
+        alphas[j] = alpha;
+        if (beta <= 100 * DBL_EPSILON * r->krylov.scale)
+            break; // the space is complete, and so is the quadrature
+        betas[j] = beta;
         cblas_dscal((int)n, 1 / beta, row[2], 1);
         double *first = row[0];
         row[0] = row[1];
@@ -49,6 +46,38 @@ static fim_status run_probe(recurrence *r, size_t steps, size_t *size) {
         row[2] = first;
     }
     return FIM_OK;
+}
+
+// The nodes and weights of the Jacobi matrix of `size` rows.
+static fim_status quadrature(const double *alpha, const double *beta, size_t size, double *nodes,
+                             double *weights) {
+    gsl_matrix *t = NULL;
+    gsl_vector *values = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(size, size, "a Jacobi matrix", &t));
+    FIM_TRY(fim_vector_new(size, "nodes", &values));
+    for (size_t j = 0; j < size; j++) {
+        gsl_matrix_set(t, j, j, alpha[j]);
+        if (j + 1 < size)
+            gsl_matrix_set(t, j + 1, j, beta[j]);
+    }
+    FIM_TRY(fim_eigen(t, values));
+    for (size_t i = 0; i < size; i++) {
+        nodes[i] = gsl_vector_get(values, i);
+        weights[i] = gsl_pow_2(gsl_matrix_get(t, 0, i));
+    }
+out:
+    gsl_matrix_free(t);
+    gsl_vector_free(values);
+    return status;
+}
+
+// Rows of a Jacobi matrix before its space ended.
+static size_t rows_of(const double *beta, size_t steps) {
+    size_t size = 1;
+    while (size < steps && beta[size - 1] > 0)
+        size++;
+    return size;
 }
 
 fim_status fim_density_new(const fim_map *map, size_t probes, size_t steps, uint64_t seed, fim_density *out) {
@@ -64,29 +93,56 @@ fim_status fim_density_new(const fim_map *map, size_t probes, size_t steps, uint
     fim_status status = FIM_OK;
     FIM_TRY(krylov_init(&r.krylov, map, 1, seed));
     FIM_TRY(fim_matrix_new(3, n, "Lanczos vectors", &r.q));
-    FIM_TRY(fim_matrix_new(steps, steps, "a Jacobi matrix", &r.t));
-    FIM_TRY(fim_vector_new(steps, "nodes", &r.values));
     FIM_TRY(fim_matrix_new(probes, steps, "nodes", &found.nodes));
     FIM_TRY(fim_matrix_new(probes, steps, "weights", &found.weights));
+    FIM_TRY(fim_matrix_new(probes, steps, "Jacobi matrices", &found.alpha));
+    FIM_TRY(fim_matrix_new(probes, steps, "Jacobi matrices", &found.beta));
     for (size_t p = 0; p < probes; p++) {
-        size_t size = 0;
-        FIM_TRY(run_probe(&r, steps, &size));
-        gsl_matrix_view t = gsl_matrix_submatrix(r.t, 0, 0, size, size);
-        gsl_vector_view values = gsl_vector_subvector(r.values, 0, size);
-        FIM_TRY(fim_eigen(&t.matrix, &values.vector));
-        for (size_t i = 0; i < size; i++) {
-            const double first = gsl_matrix_get(&t.matrix, 0, i);
-            gsl_matrix_set(found.nodes, p, i, gsl_vector_get(r.values, i));
-            gsl_matrix_set(found.weights, p, i, first * first);
-        }
+        double *alpha = found.alpha->data + p * found.alpha->tda,
+               *beta = found.beta->data + p * found.beta->tda;
+        FIM_TRY(run_probe(&r, steps, alpha, beta));
+        FIM_TRY(quadrature(alpha, beta, rows_of(beta, steps), found.nodes->data + p * found.nodes->tda,
+                           found.weights->data + p * found.weights->tda));
     }
     *out = found;
     found = (fim_density){0};
 out:
     krylov_clear(&r.krylov);
     gsl_matrix_free(r.q);
-    gsl_matrix_free(r.t);
-    gsl_vector_free(r.values);
+    fim_density_clear(&found);
+    return status;
+}
+
+// T with a further row β_k, α: α = end + β_k² [(T − end I)⁻¹]_kk makes `end` an eigenvalue. That entry is one
+// over the last pivot of T − end I, and pivots are positive while `end` is below the spectrum.
+fim_status fim_density_radau(const fim_density *density, double end, fim_density *out) {
+    const size_t probes = density->alpha->size1, steps = density->alpha->size2;
+    fim_density found = {0};
+    double *longer = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(probes, steps + 1, "nodes", &found.nodes));
+    FIM_TRY(fim_matrix_new(probes, steps + 1, "weights", &found.weights));
+    FIM_TRY(fim_alloc(steps + 1, sizeof *longer, "a Jacobi matrix", &longer));
+    for (size_t p = 0; p < probes; p++) {
+        const double *alpha = density->alpha->data + p * density->alpha->tda;
+        const double *beta = density->beta->data + p * density->beta->tda;
+        const size_t size = rows_of(beta, steps);
+        const double negligible = DBL_EPSILON * gsl_matrix_get(density->nodes, p, 0);
+        double pivot = 0;
+        for (size_t j = 0; j < size; j++) {
+            pivot = alpha[j] - end - (j > 0 ? gsl_pow_2(beta[j - 1]) / pivot : 0);
+            pivot = fmax(pivot, negligible > 0 ? negligible : DBL_MIN); // `end` may be one of its eigenvalues
+            longer[j] = alpha[j];
+        }
+        longer[size] = end + gsl_pow_2(beta[size - 1]) / pivot;
+        FIM_TRY(quadrature(longer, beta, beta[size - 1] > 0 ? size + 1 : size,
+                           found.nodes->data + p * found.nodes->tda,
+                           found.weights->data + p * found.weights->tda));
+    }
+    *out = found;
+    found = (fim_density){0};
+out:
+    free(longer);
     fim_density_clear(&found);
     return status;
 }
@@ -94,6 +150,8 @@ out:
 void fim_density_clear(fim_density *density) {
     gsl_matrix_free(density->nodes);
     gsl_matrix_free(density->weights);
+    gsl_matrix_free(density->alpha);
+    gsl_matrix_free(density->beta);
     *density = (fim_density){0};
 }
 

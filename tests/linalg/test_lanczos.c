@@ -395,6 +395,48 @@ Test(density, a_probe_integrates_polynomials_of_its_degree_exactly) {
     }
 }
 
+static double damped_log(double x, void *context) {
+    return log(fmax(x, 0) + *(const double *)context);
+}
+
+// The oracle takes as many steps as there are dimensions, with the same probes: it is exact for each.
+Test(density, logarithms_lie_between_radau_and_gauss) {
+    enum { N = 40, PROBES = 3 };
+    double values[N], damping = 1e-3;
+    for (size_t i = 0; i < N; i++) // some are zero, as those of a Fisher block
+        values[i] = i < 30 ? pow(10, -0.2 * (double)i) : 0;
+    const gsl_matrix *m = with_spectrum(N, N, values);
+    double want, got[2][6], error;
+    fim_density whole = density_of(m, PROBES, 2 * N, 24);
+    fim_density_mean(&whole, damped_log, &damping, &want, &error);
+    for (size_t k = 0; k < 6; k++) {
+        fim_density gauss = density_of(m, PROBES, 2 + 3 * k, 24), radau = {0};
+        TEST_OK(fim_density_radau(&gauss, 0, &radau));
+        fim_density_mean(&gauss, damped_log, &damping, &got[1][k], &error);
+        fim_density_mean(&radau, damped_log, &damping, &got[0][k], &error);
+        cr_assert(got[0][k] <= want + 1e-10 && got[1][k] >= want - 1e-10, "%zu steps: %g, %g, %g", 2 + 3 * k,
+                  got[0][k], want, got[1][k]);
+        cr_assert(k == 0 || (got[0][k] >= got[0][k - 1] - 1e-10 && got[1][k] <= got[1][k - 1] + 1e-10));
+        for (size_t p = 0; p < PROBES; p++) {
+            double least = INFINITY, sum = 0;
+            for (size_t i = 0; i < radau.nodes->size2; i++) {
+                sum += gsl_matrix_get(radau.weights, p, i);
+                least = fmin(least, fabs(gsl_matrix_get(radau.nodes, p, i)));
+            }
+            cr_assert(least < 1e-12 && fabs(sum - 1) < 1e-12, "a node at the end: %g, %g", least, sum);
+        }
+        fim_density_clear(&radau);
+        fim_density_clear(&gauss);
+    }
+    cr_assert(got[1][0] - got[0][0] > 0.1 && got[1][5] - got[0][5] < 0.01, "%g, %g", got[1][0] - got[0][0],
+              got[1][5] - got[0][5]);
+    // A complete space leaves nothing between them.
+    fim_density radau = {0};
+    TEST_OK(fim_density_radau(&whole, 0, &radau));
+    fim_density_mean(&radau, damped_log, &damping, &got[0][0], &error);
+    cr_assert(epsilon_eq(dbl, got[0][0], want, 1e-10));
+}
+
 Test(density, spaces_that_end_early_and_more_steps_than_dimensions) {
     static const double values[] = {3, 3, 3, 1, 1};
     const gsl_matrix *m = with_spectrum(5, 5, values);
