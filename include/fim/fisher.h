@@ -187,6 +187,7 @@ typedef struct fim_solver_options {
     bool matrix_free;    // conjugate gradients whatever the size
     double tolerance;    // relative residual of the iteration; 0 takes 1e-10
     size_t max_products; // 0 takes 2000
+    uint64_t seed;       // of the random vectors that estimate a determinant
 } fim_solver_options;
 
 typedef struct fim_solve_info {
@@ -205,8 +206,10 @@ fim_status fim_solver_damp(fim_solver *solver, double damping);
 // iteration. FIM_NOT_CONVERGED leaves the best y found and tells the residual in the message and in `info`.
 fim_status fim_solver_solve(fim_solver *solver, const gsl_matrix *x, bool start, gsl_matrix *y,
                             fim_solve_info *info);
-// ln det(F + λ I). FIM_ERR_UNAVAILABLE for the iteration.
-fim_status fim_solver_log_det(const fim_solver *solver, double *out);
+// ln det(F + λ I). Beside the iteration it is estimated by stochastic Lanczos quadrature of what the
+// preconditioner leaves, with 250 products: *error is then its standard error, and half of the distance
+// between the bounds of the quadrature; otherwise 0.
+fim_status fim_solver_log_det(const fim_solver *solver, double *out, double *error);
 
 // The min(D, N·C) largest eigenvalues of F (the others are zero), decreasing, into a new vector: by the Gram
 // matrix of the rows a_n ⊗ g_nc when there are fewer rows than D, else by a dense eigensolver. FIM_ERR_BUDGET

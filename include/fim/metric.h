@@ -94,6 +94,9 @@ fim_status fim_steps_new(const fim_fisher *f, const gsl_matrix *gradient, const 
 void fim_steps_free(fim_steps *steps);
 // How y* was solved for, with the largest residual.
 const char *fim_steps_route(const fim_steps *steps);
+// By how much stein_divergence is uncertain at damping i, with every operator by the same amount and in the
+// same direction: the error of ln det(F + λ I), 0 where that is exact, NAN where it is not known.
+double fim_steps_divergence_error(const fim_steps *steps, size_t i);
 // values (FIM_STEP_COUNT, count): NAN where there is no such number, as where F̂ + λ I is not positive
 // definite or a solve did not converge; notes[m] (200 bytes each) say how, and for the missing why.
 fim_status fim_steps_measure(const fim_steps *steps, const fim_op *op, gsl_matrix *values,

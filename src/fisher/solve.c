@@ -135,17 +135,6 @@ fim_status fim_solver_solve(fim_solver *solver, const gsl_matrix *x, bool start,
     return status;
 }
 
-fim_status fim_solver_log_det(const fim_solver *solver, double *out) {
-    if (solver->damping == 0)
-        return FIM_FAIL(FIM_ERR_ARGUMENT, "a solver needs a damping before its determinant");
-    if (solver->way->log_det == NULL)
-        return FIM_FAIL(FIM_ERR_UNAVAILABLE,
-                        "the determinant of a block of %zu parameters that is known by its products alone",
-                        solver->f->d_a * solver->f->d_g);
-    *out = solver->way->log_det(solver);
-    return FIM_OK;
-}
-
 // ---- Conjugate gradients ----
 
 static bool iteration_fits(const fim_fisher *f, const fim_solver_options *options) {
@@ -251,3 +240,87 @@ const solver_way solver_iteration = {.fits = iteration_fits,
                                      .damp = iteration_damp,
                                      .solve = iteration_solve,
                                      .tell = iteration_tell};
+
+// ---- Determinants ----
+
+// What of F + λI is left when P, the damped operator that preconditions, is taken out: W = P^(-1/2) (F + λI)
+// P^(-1/2) in the basis K that makes P a diagonal. Where P is near F + λI, W is near I, and ln det W small.
+typedef struct whitened {
+    const fim_solver *solver;
+    gsl_matrix *x, *y; // (d_a, d_g) scratch
+} whitened;
+
+// out = K_aᵀ in K_g, or K_a in K_gᵀ for `back`; in and out may not be the same, `in` is spent.
+static void turn(const fim_inverse *p, bool back, gsl_matrix *in, gsl_matrix *out) {
+    if (p->k_a != NULL)
+        gsl_blas_dgemm(back ? CblasNoTrans : CblasTrans, CblasNoTrans, 1, p->k_a, in, 0, out);
+    else
+        gsl_matrix_memcpy(out, in);
+    if (p->k_g == NULL)
+        return;
+    gsl_matrix_memcpy(in, out);
+    gsl_blas_dgemm(CblasNoTrans, back ? CblasTrans : CblasNoTrans, 1, in, p->k_g, 0, out);
+}
+
+static fim_status whitened_product(const void *context, bool transposed, const double *x, double *y) {
+    (void)transposed;
+    const whitened *self = context;
+    const fim_solver *s = self->solver;
+    const double *w = s->preconditioner.w->data; // contiguous
+    const size_t d = s->f->d_a * s->f->d_g;
+    gsl_matrix_view to = gsl_matrix_view_array(y, s->f->d_a, s->f->d_g);
+    for (size_t i = 0; i < d; i++)
+        y[i] = sqrt(w[i]) * x[i];
+    turn(&s->preconditioner, true, &to.matrix, self->x);
+    fim_status status = fim_fisher_apply(s->f, self->x, self->y);
+    if (status != FIM_OK)
+        return status;
+    cblas_daxpy((int)d, s->damping, self->x->data, 1, self->y->data, 1);
+    turn(&s->preconditioner, false, self->y, &to.matrix);
+    for (size_t i = 0; i < d; i++)
+        y[i] *= sqrt(w[i]);
+    return FIM_OK;
+}
+
+// `least` is below all eigenvalues, but for rounding.
+static double logarithm(double x, void *least) {
+    return log(fmax(x, *(const double *)least));
+}
+
+// ln det P is known; ln det W = tr ln W by quadrature, between the rules of Gauss and Gauss-Radau. W is at
+// least λ P⁻¹.
+static fim_status estimate_log_det(const fim_solver *s, double *out, double *error) {
+    enum { PROBES = 10, STEPS = 25, VECTORS = 5 };
+    const size_t d_a = s->f->d_a, d_g = s->f->d_g, d = d_a * d_g;
+    whitened self = {.solver = s};
+    const fim_map map = {d, d, &self, whitened_product};
+    fim_density gauss = {0}, radau = {0};
+    double least = s->damping * gsl_matrix_min(s->preconditioner.w), above, below, deviation;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_budget_check(s->options.budget, fim_size_mul(d, VECTORS * sizeof(double)),
+                             "the quadrature of a determinant", "raise --memory"));
+    FIM_TRY(fim_matrix_new(d_a, d_g, "a vector in another basis", &self.x));
+    FIM_TRY(fim_matrix_new(d_a, d_g, "a product", &self.y));
+    FIM_TRY(fim_density_new(&map, PROBES, STEPS, s->options.seed, &gauss));
+    FIM_TRY(fim_density_radau(&gauss, least, &radau));
+    fim_density_mean(&radau, logarithm, &least, &below, &deviation);
+    fim_density_mean(&gauss, logarithm, &least, &above, &deviation);
+    *out = s->preconditioner.log_det + (double)d * (above + below) / 2;
+    *error = (double)d * (deviation + fabs(above - below) / 2);
+out:
+    gsl_matrix_free(self.x);
+    gsl_matrix_free(self.y);
+    fim_density_clear(&gauss);
+    fim_density_clear(&radau);
+    return status;
+}
+
+fim_status fim_solver_log_det(const fim_solver *solver, double *out, double *error) {
+    if (solver->damping == 0)
+        return FIM_FAIL(FIM_ERR_ARGUMENT, "a solver needs a damping before its determinant");
+    if (solver->way->log_det == NULL)
+        return estimate_log_det(solver, out, error);
+    *out = solver->way->log_det(solver);
+    *error = 0;
+    return FIM_OK;
+}

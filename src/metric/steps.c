@@ -10,10 +10,10 @@
 struct fim_steps {
     const fim_fisher *f;
     fim_steps_options options;
-    double *damping, *log_det; // (count); NAN where it is not known
-    gsl_matrix *gradient;      // or NULL
-    gsl_matrix **exact;        // (count) y*; NULL where it was not found
-    char route[120], why[200]; // of y*; of what is missing of it
+    double *damping, *log_det, *log_det_error; // (count); NAN where it is not known
+    gsl_matrix *gradient;                      // or NULL
+    gsl_matrix **exact;                        // (count) y*; NULL where it was not found
+    char route[120], why[200];                 // of y*; of what is missing of it
     char why_det[200];
 };
 
@@ -50,8 +50,8 @@ static fim_status check_options(const fim_fisher *f, const gsl_matrix *gradient,
 
 // y* and ln det at every damping, from the largest down: a solution is a first guess for the next.
 static fim_status solve_exactly(fim_steps *s) {
-    const fim_solver_options options = {.budget = s->options.budget / 2,
-                                        .matrix_free = s->options.matrix_free};
+    const fim_solver_options options = {
+        .budget = s->options.budget / 2, .matrix_free = s->options.matrix_free, .seed = s->options.seed};
     const size_t d_a = fim_fisher_d_a(s->f), d_g = fim_fisher_d_g(s->f);
     fim_solver *solver = NULL;
     gsl_matrix *y = NULL;
@@ -63,7 +63,7 @@ static fim_status solve_exactly(fim_steps *s) {
     for (size_t i = s->options.count; i-- > 0;) {
         status = fim_solver_damp(solver, s->damping[i]);
         if (status == FIM_OK) {
-            status = fim_solver_log_det(solver, &s->log_det[i]);
+            status = fim_solver_log_det(solver, &s->log_det[i], &s->log_det_error[i]);
             if (is_answer(status)) {
                 snprintf(s->why_det, sizeof s->why_det, "%.199s", fim_message());
                 status = FIM_OK;
@@ -100,11 +100,12 @@ fim_status fim_steps_new(const fim_fisher *f, const gsl_matrix *gradient, const 
     *s = (fim_steps){.f = f, .options = *options};
     FIM_TRY(fim_alloc(options->count, sizeof *s->damping, "dampings", &s->damping));
     FIM_TRY(fim_alloc(options->count, sizeof *s->log_det, "determinants", &s->log_det));
+    FIM_TRY(fim_alloc(options->count, sizeof *s->log_det_error, "determinants", &s->log_det_error));
     FIM_TRY(fim_alloc(options->count, sizeof *s->exact, "exact steps", &s->exact));
     memcpy(s->damping, options->damping, options->count * sizeof *s->damping);
     s->options.damping = s->damping;
     for (size_t i = 0; i < options->count; i++)
-        s->log_det[i] = NAN;
+        s->log_det[i] = s->log_det_error[i] = NAN;
     if (gradient == NULL) {
         snprintf(s->why, sizeof s->why,
                  "the gradient needs the network and the labels or targets of the data");
@@ -132,12 +133,17 @@ void fim_steps_free(fim_steps *steps) {
     free(steps->exact);
     free(steps->damping);
     free(steps->log_det);
+    free(steps->log_det_error);
     gsl_matrix_free(steps->gradient);
     free(steps);
 }
 
 const char *fim_steps_route(const fim_steps *steps) {
     return steps->gradient != NULL ? steps->route : "";
+}
+
+double fim_steps_divergence_error(const fim_steps *steps, size_t i) {
+    return steps->log_det_error[i];
 }
 
 // The four numbers of y at damping i; fy is scratch.

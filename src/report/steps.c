@@ -75,6 +75,17 @@ fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]) {
                  "steps against the exact ones, damping λ = %.3g, %.3g and %.3g in the unit of F",
                  gsl_vector_get(damping->values, at[0]), gsl_vector_get(damping->values, at[1]),
                  gsl_vector_get(damping->values, at[2]));
+    const fim_curve *error = fim_record_curve(layer, "stein_divergence_error");
+    if (error != NULL && error->values->size == n) {
+        const size_t used = strlen(legend);
+        snprintf(legend + used, 200 - used, "; divergences ± %.1g", gsl_vector_get(error->values, at[0]));
+        for (size_t p = 1; p < places; p++) {
+            const size_t end = strlen(legend);
+            snprintf(legend + end, 200 - end, "%s%.1g", p + 1 < places ? ", " : " and ",
+                     gsl_vector_get(error->values, at[p]));
+        }
+        strncat(legend, ", alike in all rows", 199 - strlen(legend));
+    }
     *out = g;
     g = (grid){0};
 out:

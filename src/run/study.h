@@ -37,7 +37,8 @@ fim_status study_decomposition(const fim_study_options *options, const fim_fishe
 // The mean gradient of every layer at the data, as parameter matrices (d_a, d_g). *out is malloc'ed.
 fim_status study_gradients(const fim_net *net, const fim_data *data, gsl_matrix ***out);
 void study_gradients_clear(gsl_matrix **gradients, size_t n_layers);
-// The exact steps of a layer and its curve "step_damping"; *out stays NULL where none are asked for, or where
+// The exact steps of a layer and its curves "step_damping" and, where divergences are
+// estimates, "stein_divergence_error"; *out stays NULL where none are asked for, or where
 // the record says why there are none. gradient may be NULL. `trace` is tr F.
 fim_status study_steps_begin(const fim_study_options *options, const fim_fisher *f,
                              const gsl_matrix *gradient, double trace, fim_record *record, fim_steps **out);

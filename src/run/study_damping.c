@@ -40,7 +40,7 @@ out:
 fim_status study_steps_begin(const fim_study_options *options, const fim_fisher *f,
                              const gsl_matrix *gradient, double trace, fim_record *record, fim_steps **out) {
     const double mean = trace / ((double)fim_fisher_d_a(f) * (double)fim_fisher_d_g(f));
-    gsl_vector *damping = NULL;
+    gsl_vector *damping = NULL, *errors = NULL;
     char note[200];
     fim_status status = FIM_OK;
     if (options->n_damping == 0)
@@ -65,7 +65,22 @@ fim_status study_steps_begin(const fim_study_options *options, const fim_fisher 
     gsl_vector *given = damping;
     damping = NULL; // taken over in any case
     FIM_TRY(fim_record_set_curve(record, "step_damping", given, note));
+    FIM_TRY(fim_vector_new(options->n_damping, "errors of determinants", &errors));
+    bool estimated = false;
+    for (size_t i = 0; i < options->n_damping; i++) {
+        gsl_vector_set(errors, i, fim_steps_divergence_error(*out, i));
+        estimated = estimated || gsl_vector_get(errors, i) > 0;
+    }
+    if (estimated) {
+        given = errors;
+        errors = NULL;
+        FIM_TRY(
+            fim_record_set_curve(record, "stein_divergence_error", given,
+                                 "of every stein_divergence by the same amount: ln det (F + λI) is estimated "
+                                 "by stochastic Lanczos quadrature, 10 probes of 25 steps"));
+    }
 out:
+    gsl_vector_free(errors);
     gsl_vector_free(damping);
     return status;
 }

@@ -130,6 +130,40 @@ Test(steps, by_products_alone_are_the_same) {
     check(true);
 }
 
+// A budget that only products fit: ln det (F + λI) is an estimate, by the same amount off for all operators.
+Test(steps, divergences_by_products_tell_their_error) {
+    enum { N = 10, D_A = 6, D_G = 5, COUNT = 3 };
+    block b;
+    block_init(&b, "products", test_samples(N, D_A, D_G, 2, 12));
+    double damping[COUNT], off[METHODS][COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        damping[i] = b.norm * pow(10, (double)i - 3);
+    const fim_steps_options options = {
+        .damping = damping, .count = COUNT, .budget = D_A * D_G * 8 * (2 * COUNT + 8), .seed = 2};
+    const gsl_matrix *gradient = test_random_matrix(D_A, D_G, 90);
+    fim_steps *steps = NULL;
+    TEST_OK(fim_steps_new(b.f, gradient, &options, &steps));
+    cr_assert(strstr(fim_steps_route(steps), "conjugate") != NULL, "%s", fim_steps_route(steps));
+    for (size_t j = 0; j < 6; j++) { // single terms and diagonals
+        const built a = build(methods[j], b.f);
+        gsl_matrix *values = gsl_matrix_calloc(FIM_STEP_COUNT, COUNT);
+        char notes[FIM_STEP_COUNT][200];
+        TEST_OK(fim_steps_measure(steps, a.op, values, notes));
+        for (size_t i = 0; i < COUNT; i++) {
+            double want[FIM_STEP_COUNT];
+            const double error = fim_steps_divergence_error(steps, i);
+            cr_assert(plain_steps(&b, a.dense, gradient, damping[i], want));
+            off[j][i] = gsl_matrix_get(values, FIM_STEP_STEIN, i) - want[FIM_STEP_STEIN];
+            cr_assert(error > 0 && fabs(off[j][i]) <= 4 * error, "%s, damping %g: %g off, ± %g", methods[j],
+                      damping[i], off[j][i], error);
+            cr_assert(epsilon_eq(dbl, off[j][i], off[0][i], 1e-8 * (1 + fabs(want[FIM_STEP_STEIN]))), "%s",
+                      methods[j]);
+        }
+        fim_op_free(a.op);
+    }
+    fim_steps_free(steps);
+}
+
 Test(steps, of_the_block_itself_are_exact) {
     // N = 1: KFAC is exact.
     block one;

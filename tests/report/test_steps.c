@@ -77,6 +77,30 @@ Test(steps, are_arrays_of_the_method_in_json) {
     cr_assert(json_object_get(json_array_get(json_object_get(second, "methods"), 0), "step") == NULL);
 }
 
+Test(steps, say_how_far_an_estimated_divergence_is_off) {
+    fim_record report;
+    char *text = NULL;
+    const double off[] = {412, 40, 6.04, 0.5, 0};
+    fim_record *layer = with_steps(&report);
+    sample_must(fim_record_set_curve(layer, "stein_divergence_error", vector_of(off), "estimated"));
+    cr_assert(eq(int, fim_report_table(&report, &text), FIM_OK));
+    cr_assert(strstr(text, "in the unit of F; divergences ± 4e+02, 6 and 0, alike in all rows\n") != NULL,
+              "%s", text);
+    free(text);
+    cr_assert(eq(int, fim_report_json(&report, &text), FIM_OK));
+    json_error_t error;
+    json_t *root = json_loads(text, 0, &error);
+    const json_t *first = json_array_get(json_object_get(root, "checkpoints"), 0);
+    const json_t *row = json_array_get(json_object_get(first, "layers"), 0);
+    const json_t *method = json_array_get(json_object_get(row, "methods"), 0);
+    const json_t *errors = json_object_get(json_object_get(method, "step"), "stein_divergence_error");
+    cr_assert(json_array_size(errors) == 5 && json_number_value(json_array_get(errors, 2)) == 6.04, "%s",
+              text);
+    json_decref(root);
+    free(text);
+    fim_record_clear(&report);
+}
+
 Test(steps, are_drawn_from_their_numbers) {
     fim_record report;
     char folder[] = "/tmp/fim-test-steps-XXXXXX", path[200], line[400];
