@@ -1,14 +1,16 @@
 // The plan of a study: what it would do, by which route, and what that costs. Counts per layer, with N
 // samples, D = d_a d_g, p = d(d+1)/2, in the frame of the samples r = min(N, d_a):
 //
-//   exact covariances   2 columns Σ d_k d_{k-1} on the way, columns · d_g² for a packed G_n, N of them
-//   Gram matrices       N² (d_a + p_g) packed, N² (d_a + C² d_g) as rows: ‖F‖, and the core of the samples
-//   Kronecker values    30 N³ by the core, else 4 p_a p_g min(p_a, p_g)
-//   R(F) product        2 N d_a² and, of the outputs, 2 N C d_g² as rows, 8 N p_g bytes packed
-//   F x                 4 N r d_g and 4 N C d_g as rows, 8 N p_g bytes packed, 4 N Σ d_k d_{k-1} through
-//   layers diagonal in a basis 2 N (d_a² + C d_g²) as rows, 2 N d_g³ packed, and 2 N D F̂ x                 2
-//   r d_g (r + d_g) a Kronecker term, twice that in a basis eigenvalues         4/3 n³ dense, at a quarter of
-//   the rate of products; else 100 products and a basis of 60
+//   exact covariances  2 columns Σ d_k d_{k-1} on the way, columns · d_g² for a packed G_n, N of them
+//   Gram matrices      N² (d_a + p_g) packed, N² (d_a + C² d_g) as rows: ‖F‖, and the core of the samples
+//   Kronecker values   30 N³ by the core, else 4 p_a p_g min(p_a, p_g)
+//   R(F) product       2 N d_a² and, of the outputs, 2 N C d_g² as rows, 8 N p_g bytes packed
+//   F x                4 N r d_g and 4 N C d_g as rows, 8 N p_g bytes packed, 4 N Σ d_k d_{k-1} by layers
+//   F in a basis       2 N (d_a² + C d_g²) as rows, 2 N d_g³ packed, and 2 N D
+//   F̂ x                2 r d_g (r + d_g) a Kronecker term, twice that in a basis
+//   eigenvalues        4/3 n³ dense, at a quarter of the rate of products; else so many products:
+//                      20 of the norm, 100 of 20 and 190 of 50 leading ones, 80 of the smallest; those of F̂
+//                      alone leave out its first term (small_op_turned)
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +21,8 @@
 enum {
     NORM_PRODUCTS = 20,
     NORM_BASIS = 20,
-    LEADING_PRODUCTS = 100,
-    LEADING_BASIS = 60,
+    SMALLEST_PRODUCTS = 80,
+    SMALLEST_BASIS = 40,
     TRIPLET_PRODUCTS = 3
 };
 
@@ -69,6 +71,12 @@ static void iterate(planner *p, const char *quantity, bool with_f, double op_flo
     add(p, quantity, products * flops, products * traffic, 8 * 2 * basis * d, 1, route);
 }
 
+// The leading eigenvalues, as many as the policy takes.
+static void iterate_leading(planner *p, const char *quantity, bool with_f, double op_flops) {
+    const bool few = p->options->spectra.policy == FIM_SPECTRA_AUTO;
+    iterate(p, quantity, with_f, op_flops, few ? 100 : 190, few ? 60 : 120);
+}
+
 static void plan_block(planner *p, double largest_solve) {
     const double n = p->n, columns = (double)p->samples.columns;
     const double gram = n * n *
@@ -94,7 +102,7 @@ static void plan_block(planner *p, double largest_solve) {
     else if (4.0 / 3 * rows * rows * rows <= largest_solve)
         add(p, "eigenvalues of F", 4.0 / 3 * rows * rows * rows, 0, 8 * rows * rows, 4, "dense eigensolver");
     else
-        iterate(p, "eigenvalues of F", true, 0, LEADING_PRODUCTS, LEADING_BASIS);
+        iterate_leading(p, "eigenvalues of F", true, 0);
 }
 
 static void plan_method(planner *p, const fim_method *method, double largest_solve) {
@@ -145,7 +153,9 @@ static void plan_method(planner *p, const fim_method *method, double largest_sol
         else if (strcmp(metric, "spectrum_error") == 0 && 4.0 / 3 * d * d * d <= largest_solve)
             add(p, quantity, 4.0 / 3 * d * d * d, 0, 8 * d * d, 4, "dense eigensolver");
         else if (strcmp(metric, "spectrum_error") == 0)
-            iterate(p, quantity, false, (double)terms * one, LEADING_PRODUCTS, LEADING_BASIS);
+            iterate_leading(p, quantity, false, (double)(terms - 1) * one);
+        if (strcmp(metric, "min_eigenvalue") == 0 && terms > 1 && 4.0 / 3 * d * d * d > largest_solve)
+            iterate(p, quantity, false, (double)(terms - 1) * one, SMALLEST_PRODUCTS, SMALLEST_BASIS);
     }
 }
 
