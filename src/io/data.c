@@ -100,7 +100,7 @@ static fim_status labels_of(const char *path, const fim_array *array, uint32_t *
         double value = gsl_matrix_get(array->values, i, 0);
         if (!(value >= 0 && value <= (double)UINT32_MAX)) {
             free(labels);
-            return FIM_FAIL(FIM_ERR_VALUE, "%s: label %zu is %.0f, expected 0 to %" PRIu32, path, i, value,
+            return FIM_FAIL(FIM_ERR_VALUE, "%s: label %zu is %.15g, expected 0 to %" PRIu32, path, i, value,
                             UINT32_MAX);
         }
         labels[i] = (uint32_t)value;

@@ -1,6 +1,7 @@
 // MATLAB's .mat of version 5 and 7, by libmatio. A matrix `x` (samples in rows), and a vector or matrix `y`
 // beside it; or else the only numeric matrix of the file, whose longer side counts the samples: data sets of
 // images come either way round, and with more images than pixels. (Version 7.3 is HDF5.)
+#include <math.h>
 #include <matio.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ static fim_status take(const char *path, mat_t *file, matvar_t *v, bool turned, 
             const double value = number_at(v, vector ? r : turned ? r * rows + c : c * rows + r);
             if (!(value - value == 0))
                 FIM_TRY(FIM_FAIL(FIM_ERR_VALUE, "%s: number (%zu, %zu) is not finite", name, r, c));
-            array.integer = array.integer && value == (double)(long long)value;
+            array.integer = array.integer && trunc(value) == value;
             gsl_matrix_set(array.values, r, c, value);
         }
     *out = array;

@@ -159,5 +159,13 @@ Test(faces, x_has_its_samples_in_rows_and_y_beside_it) {
     begin_mat(&f);
     put_matrix(&f, "a", 2, 2, (double[]){1, 2, NAN, 4});
     refused_mat(&f, FIM_ERR_VALUE, "not finite");
+    begin_mat(&f); // whole, though no integer type holds it
+    put_matrix(&f, "y", 1, 2, (double[]){1, -1e304});
+    put_matrix(&f, "x", 2, 5, numbers);
+    refused_mat(&f, FIM_ERR_VALUE, "label 1 is -1e+304, expected 0 to");
+    begin_mat(&f);
+    put_matrix(&f, "y", 1, 2, (double[]){1, 1.5});
+    put_matrix(&f, "x", 2, 5, numbers);
+    refused_mat(&f, FIM_ERR_SHAPE, "floating point numbers");
 }
 #endif
