@@ -62,7 +62,7 @@ printf 'leak:libhdf5\nleak:libmatio\n' >"$folder/suppressions"
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1
 export LSAN_OPTIONS=suppressions=$folder/suppressions:print_suppressions=0
 # Frames of the sanitizers, and of libc with its sources' names or without.
-runtime='/fuzz-[a-z-]+\+0x|/libc\.so| (\./)?(debug|libio|malloc|misc|nptl|posix|signal|stdio-common|stdlib|string|sysdeps)/'
+runtime='/fuzz-[a-z0-9-]+\+0x|/libc\.so| (\./)?(debug|libio|malloc|misc|nptl|posix|signal|stdio-common|stdlib|string|sysdeps)/'
 export guarded runtime
 export -f set_aside
 export -f fuzz
