@@ -77,14 +77,11 @@ fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]) {
                  gsl_vector_get(damping->values, at[2]));
     const fim_curve *error = fim_record_curve(layer, "stein_divergence_error");
     if (error != NULL && error->values->size == n) {
-        const size_t used = strlen(legend);
-        snprintf(legend + used, 200 - used, "; divergences ± %.1g", gsl_vector_get(error->values, at[0]));
-        for (size_t p = 1; p < places; p++) {
-            const size_t end = strlen(legend);
-            snprintf(legend + end, 200 - end, "%s%.1g", p + 1 < places ? ", " : " and ",
-                     gsl_vector_get(error->values, at[p]));
-        }
-        strncat(legend, ", alike in all rows", 199 - strlen(legend));
+        size_t end = strlen(legend);
+        end += (size_t)snprintf(legend + end, 200 - end, "\ndivergences off by about");
+        for (size_t p = 0; p < places; p++)
+            end += (size_t)snprintf(legend + end, 200 - end, " %.1g%s", gsl_vector_get(error->values, at[p]),
+                                    p + 1 < places ? "," : " in all rows alike");
     }
     *out = g;
     g = (grid){0};
