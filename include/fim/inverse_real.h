@@ -31,3 +31,7 @@ fim_status FIM_REAL_NAME(fim_inverse_copy)(const fim_inverse *source, bool trans
 // of its d. Nothing is allocated.
 void FIM_REAL_NAME(fim_inverse_multiply)(const FIM_REAL_NAME(fim_inverse) * inverse, const FIM_REAL_MATRIX *x,
                                          FIM_REAL_MATRIX *scratch, FIM_REAL_MATRIX *y);
+// y = K_aᵀ x K_g, the coordinates in which K W Kᵀ is the diagonal w, or K_a x K_gᵀ for `back`, with square
+// K_a and K_g or NULL for the identity; x, half and y (d_a, d_g) are different.
+void FIM_REAL_NAME(fim_inverse_turn)(const FIM_REAL_NAME(fim_inverse) * inverse, bool back,
+                                     const FIM_REAL_MATRIX *x, FIM_REAL_MATRIX *half, FIM_REAL_MATRIX *y);

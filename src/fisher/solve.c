@@ -250,18 +250,6 @@ typedef struct whitened {
     gsl_matrix *x, *y; // (d_a, d_g) scratch
 } whitened;
 
-// out = K_aᵀ in K_g, or K_a in K_gᵀ for `back`; in and out may not be the same, `in` is spent.
-static void turn(const fim_inverse *p, bool back, gsl_matrix *in, gsl_matrix *out) {
-    if (p->k_a != NULL)
-        gsl_blas_dgemm(back ? CblasNoTrans : CblasTrans, CblasNoTrans, 1, p->k_a, in, 0, out);
-    else
-        gsl_matrix_memcpy(out, in);
-    if (p->k_g == NULL)
-        return;
-    gsl_matrix_memcpy(in, out);
-    gsl_blas_dgemm(CblasNoTrans, back ? CblasTrans : CblasNoTrans, 1, in, p->k_g, 0, out);
-}
-
 static fim_status whitened_product(const void *context, bool transposed, const double *x, double *y) {
     (void)transposed;
     const whitened *self = context;
@@ -271,12 +259,12 @@ static fim_status whitened_product(const void *context, bool transposed, const d
     gsl_matrix_view to = gsl_matrix_view_array(y, s->f->d_a, s->f->d_g);
     for (size_t i = 0; i < d; i++)
         y[i] = sqrt(w[i]) * x[i];
-    turn(&s->preconditioner, true, &to.matrix, self->x);
+    fim_inverse_turn(&s->preconditioner, true, &to.matrix, self->y, self->x);
     fim_status status = fim_fisher_apply(s->f, self->x, self->y);
     if (status != FIM_OK)
         return status;
     cblas_daxpy((int)d, s->damping, self->x->data, 1, self->y->data, 1);
-    turn(&s->preconditioner, false, self->y, &to.matrix);
+    fim_inverse_turn(&s->preconditioner, false, self->y, self->x, &to.matrix);
     for (size_t i = 0; i < d; i++)
         y[i] *= sqrt(w[i]);
     return FIM_OK;

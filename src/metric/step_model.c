@@ -20,23 +20,7 @@ void step_model_clear(step_model *model) {
     *model = (step_model){0};
 }
 
-// y = K_aᵀ x K_g, or K_a x K_gᵀ for `back`.
-static fim_status turn(const fim_inverse *k, bool back, const gsl_matrix *x, gsl_matrix *y) {
-    gsl_matrix *half = NULL;
-    fim_status status = fim_matrix_copy(x, "a step in a basis", &half);
-    if (status != FIM_OK)
-        return status;
-    if (k->k_a != NULL)
-        gsl_blas_dgemm(back ? CblasNoTrans : CblasTrans, CblasNoTrans, 1, k->k_a, x, 0, half);
-    if (k->k_g != NULL)
-        gsl_blas_dgemm(CblasNoTrans, back ? CblasTrans : CblasNoTrans, 1, half, k->k_g, 0, y);
-    else
-        gsl_matrix_memcpy(y, half);
-    gsl_matrix_free(half);
-    return FIM_OK;
-}
-
-// The same in dense eigenvectors; x and y are contiguous.
+// y = Vᵀ x in dense eigenvectors V, or V x for `back`; x and y are contiguous.
 static void turn_dense(const gsl_matrix *vectors, bool back, const gsl_matrix *x, gsl_matrix *y) {
     gsl_vector_const_view from = gsl_vector_const_view_array(x->data, vectors->size1);
     gsl_vector_view to = gsl_vector_view_array(y->data, vectors->size1);
@@ -44,10 +28,16 @@ static void turn_dense(const gsl_matrix *vectors, bool back, const gsl_matrix *x
 }
 
 static fim_status turn_any(const step_model *m, bool back, const gsl_matrix *x, gsl_matrix *y) {
-    if (m->vectors == NULL)
-        return turn(&m->basis, back, x, y);
-    turn_dense(m->vectors, back, x, y);
-    return FIM_OK;
+    gsl_matrix *half = NULL;
+    if (m->vectors != NULL) {
+        turn_dense(m->vectors, back, x, y);
+        return FIM_OK;
+    }
+    fim_status status = fim_matrix_new(x->size1, x->size2, "a step in a basis", &half);
+    if (status == FIM_OK)
+        fim_inverse_turn(&m->basis, back, x, half, y);
+    gsl_matrix_free(half);
+    return status;
 }
 
 static fim_status from_structure(const fim_fisher *f, step_model *m) {

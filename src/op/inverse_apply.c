@@ -128,6 +128,12 @@ static void rotate(const REAL_MATRIX *k, bool left, bool in, const REAL_MATRIX *
         REAL_GEMM(CblasNoTrans, in ? CblasNoTrans : CblasTrans, 1, x, k, beta, y);
 }
 
+void REAL(fim_inverse_turn)(const REAL(fim_inverse) * k, bool back, const REAL_MATRIX *x, REAL_MATRIX *half,
+                            REAL_MATRIX *y) {
+    rotate(k->k_a, true, !back, x, 0, half);
+    rotate(k->k_g, false, !back, half, 0, y);
+}
+
 void REAL(fim_inverse_multiply)(const REAL(fim_inverse) * k, const REAL_MATRIX *x, REAL_MATRIX *scratch,
                                 REAL_MATRIX *y) {
     const bool product = !is_scale(&k->m_a) || k->m_a.scale != 0;
