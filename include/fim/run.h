@@ -86,6 +86,7 @@ typedef struct fim_plan_row {
     double flops, traffic; // traffic: bytes moved where memory bounds the work, else 0
     size_t bytes;          // alive meanwhile, beside the samples
     double seconds;        // the larger of what flops and traffic take
+    double most;           // those of the dearest route the data may still lead to, at least `seconds`
 } fim_plan_row;
 
 // The plan of fim_study_network at `rows` rows of data, on a machine of so many flops and bytes a second.

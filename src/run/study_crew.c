@@ -18,15 +18,16 @@ enum { NEED = 3 };
 
 typedef struct layer_cost {
     size_t index;
-    double seconds;
+    double seconds, most; // as in the plan's rows
     size_t bytes;
 } layer_cost;
 
-static int by_seconds(const void *x, const void *y) {
+// The dearest first, and one that may be dear with them: the small ones after it even out what it takes.
+static int by_most(const void *x, const void *y) {
     const layer_cost *a = x, *b = y;
-    if (a->seconds == b->seconds)
+    if (a->most == b->most)
         return (a->index > b->index) - (a->index < b->index);
-    return a->seconds < b->seconds ? 1 : -1;
+    return a->most < b->most ? 1 : -1;
 }
 
 static int by_bytes(const void *x, const void *y) {
@@ -49,6 +50,7 @@ static size_t layer_costs(const fim_plan_row *rows, size_t n_rows, layer_cost *c
         layer_cost *cost = &costs[count - 1];
         const size_t need = fim_size_mul(NEED, rows[i].bytes);
         cost->seconds += rows[i].seconds;
+        cost->most += rows[i].most;
         cost->bytes = need > cost->bytes ? need : cost->bytes;
     }
     return count;
@@ -90,7 +92,7 @@ fim_status fim_study_share(const fim_study_options *options, const fim_plan_row 
     qsort(costs, found.count, sizeof *costs, by_bytes);
     for (size_t i = 0; i < workers; i++)
         bytes = fim_size_add(bytes, costs[i].bytes);
-    qsort(costs, found.count, sizeof *costs, by_seconds);
+    qsort(costs, found.count, sizeof *costs, by_most);
     const double longest = longest_share(costs, found.count, shares, workers);
     // Products on one thread take `threads` times as long.
     if (workers > 1 && !captures && bytes <= options->budget && longest * WITHIN * (double)threads <= total) {

@@ -23,7 +23,8 @@ enum {
     NORM_BASIS = 20,
     SMALLEST_PRODUCTS = 80,
     SMALLEST_BASIS = 40,
-    TRIPLET_PRODUCTS = 3
+    TRIPLET_PRODUCTS = 3,
+    DENSE_SLOWDOWN = 4 // of eigensolvers, against products
 };
 
 typedef struct planner {
@@ -42,6 +43,7 @@ static void add(planner *p, const char *quantity, double flops, double traffic, 
     fim_plan_row *row = &p->rows[p->count++];
     *row = (fim_plan_row){.layer = p->layer, .flops = flops, .traffic = traffic, .bytes = (size_t)bytes};
     row->seconds = fmax(slowdown * flops / p->flop_rate, traffic / p->byte_rate);
+    row->most = row->seconds;
     snprintf(row->quantity, sizeof row->quantity, "%s", quantity);
     snprintf(row->route, sizeof row->route, "%s", route);
 }
@@ -71,10 +73,20 @@ static void iterate(planner *p, const char *quantity, bool with_f, double op_flo
     add(p, quantity, products * flops, products * traffic, 8 * 2 * basis * d, 1, route);
 }
 
-// The leading eigenvalues, as many as the policy takes.
-static void iterate_leading(planner *p, const char *quantity, bool with_f, double op_flops) {
+static void solve_dense(planner *p, const char *quantity, double n) {
+    add(p, quantity, 4.0 / 3 * n * n * n, 0, 8 * n * n, DENSE_SLOWDOWN, "dense eigensolver");
+}
+
+// The leading eigenvalues, as many as the policy takes. Where the block fits the budget, dead units may leave
+// a matrix small enough for the largest solve allowed: only the samples will tell.
+static void iterate_leading(planner *p, const char *quantity, bool with_f, double op_flops,
+                            double largest_solve) {
     const bool few = p->options->spectra.policy == FIM_SPECTRA_AUTO;
+    const double d = p->d_a * p->d_g;
     iterate(p, quantity, with_f, op_flops, few ? 100 : 190, few ? 60 : 120);
+    if (few && 8 * d * d <= (double)p->options->budget)
+        p->rows[p->count - 1].most =
+            fmax(p->rows[p->count - 1].most, DENSE_SLOWDOWN * largest_solve / p->flop_rate);
 }
 
 static void plan_block(planner *p, double largest_solve) {
@@ -100,9 +112,9 @@ static void plan_block(planner *p, double largest_solve) {
         add(p, "eigenvalues of F", p->d_g * 4 / 3 * pow(fmin(n, p->d_a), 3), 0, 8 * n * p->d_a, 4,
             "a block for every independent output");
     else if (4.0 / 3 * rows * rows * rows <= largest_solve)
-        add(p, "eigenvalues of F", 4.0 / 3 * rows * rows * rows, 0, 8 * rows * rows, 4, "dense eigensolver");
+        solve_dense(p, "eigenvalues of F", rows);
     else
-        iterate_leading(p, "eigenvalues of F", true, 0);
+        iterate_leading(p, "eigenvalues of F", true, 0, rows < d ? 0 : largest_solve);
 }
 
 static void plan_method(planner *p, const fim_method *method, double largest_solve) {
@@ -151,9 +163,9 @@ static void plan_method(planner *p, const fim_method *method, double largest_sol
             add(p, quantity, basis || diagonal ? 0 : 4.0 / 3 * (pow(p->d_a, 3) + pow(p->d_g, 3)), 0, 8 * d, 4,
                 "structure gives all eigenvalues");
         else if (strcmp(metric, "spectrum_error") == 0 && 4.0 / 3 * d * d * d <= largest_solve)
-            add(p, quantity, 4.0 / 3 * d * d * d, 0, 8 * d * d, 4, "dense eigensolver");
+            solve_dense(p, quantity, d);
         else if (strcmp(metric, "spectrum_error") == 0)
-            iterate_leading(p, quantity, false, (double)(terms - 1) * one);
+            iterate_leading(p, quantity, false, (double)(terms - 1) * one, largest_solve);
         if (strcmp(metric, "min_eigenvalue") == 0 && terms > 1 && 4.0 / 3 * d * d * d > largest_solve)
             iterate(p, quantity, false, (double)(terms - 1) * one, SMALLEST_PRODUCTS, SMALLEST_BASIS);
     }

@@ -12,22 +12,36 @@ TestSuite(crew, .init = setup);
 
 // ---- Shares of made-up plans ----
 
-// Layers of so many seconds and bytes, each in two rows behind its samples of 100 bytes and a second.
-static fim_study_shares share(const double *seconds, const size_t *bytes, size_t count, size_t threads,
-                              const fim_study_options *options) {
+// Layers of so many seconds, `more` of them perhaps, and bytes, each in two rows behind its samples of 100
+// bytes and a second.
+static fim_study_shares share_uncertain(const double *seconds, const double *more, const size_t *bytes,
+                                        size_t count, size_t threads, const fim_study_options *options) {
     fim_plan_row rows[30] = {{0}};
     fim_study_shares shares;
     cr_assert(3 * count <= 30);
     for (size_t i = 0; i < count; i++) {
-        rows[3 * i] = (fim_plan_row){.layer = i, .quantity = "samples", .bytes = 100, .seconds = 1};
-        rows[3 * i + 1] =
-            (fim_plan_row){.layer = i, .quantity = "norm", .bytes = bytes[i], .seconds = 0.25 * seconds[i]};
-        rows[3 * i + 2] =
-            (fim_plan_row){.layer = i, .quantity = "kfac: build", .bytes = 1, .seconds = 0.75 * seconds[i]};
+        rows[3 * i] =
+            (fim_plan_row){.layer = i, .quantity = "samples", .bytes = 100, .seconds = 1, .most = 1};
+        rows[3 * i + 1] = (fim_plan_row){.layer = i,
+                                         .quantity = "norm",
+                                         .bytes = bytes[i],
+                                         .seconds = seconds[i] / 4,
+                                         .most = seconds[i] / 4};
+        rows[3 * i + 2] = (fim_plan_row){.layer = i,
+                                         .quantity = "kfac: build",
+                                         .bytes = 1,
+                                         .seconds = 0.75 * seconds[i],
+                                         .most = 0.75 * seconds[i] + more[i]};
     }
     TEST_OK(fim_study_share(options, rows, 3 * count, threads, &shares));
     cr_assert(shares.count == count);
     return shares;
+}
+
+static fim_study_shares share(const double *seconds, const size_t *bytes, size_t count, size_t threads,
+                              const fim_study_options *options) {
+    static const double certain[10] = {0};
+    return share_uncertain(seconds, certain, bytes, count, threads, options);
 }
 
 static const size_t same_bytes[6] = {10, 10, 10, 10, 10, 10};
@@ -47,6 +61,17 @@ Test(crew, takes_the_longest_first) {
         cr_assert(one.order[i] == i);
     free(two.order);
     free(one.order);
+}
+
+Test(crew, takes_what_may_take_long_with_the_longest) {
+    static const double seconds[5] = {2, 7, 3, 6, 4}, more[5] = {8, 0, 0.5, 0, 0};
+    const fim_study_shares shares = share_uncertain(seconds, more, same_bytes, 5, 2, &roomy);
+    static const size_t order[5] = {0, 1, 3, 4, 2};
+    cr_assert(shares.workers == 2);
+    for (size_t i = 0; i < 5; i++)
+        cr_assert(shares.order[i] == order[i]);
+    cr_assert(shares.seconds == 5 + 2 * 11, "%g", shares.seconds); // as planned: 2 + 6 + 3 and 7 + 4
+    free(shares.order);
 }
 
 Test(crew, keeps_threads_within_products_where_a_layer_dominates) {

@@ -17,7 +17,7 @@ typedef struct plan {
     size_t count;
 } plan;
 
-static plan make(const fim_net *net, size_t samples, size_t budget, double rate) {
+static plan make_allowed(const fim_net *net, size_t samples, size_t budget, double rate, double flops) {
     plan p;
     fim_method *methods;
     const fim_metric **metrics;
@@ -26,9 +26,13 @@ static plan make(const fim_net *net, size_t samples, size_t budget, double rate)
     TEST_OK(fim_metric_parse_list("all", &metrics, &options.n_metrics));
     options.methods = methods;
     options.metrics = metrics;
-    options.spectra = (fim_spectra_options){FIM_SPECTRA_AUTO, 0, 0};
+    options.spectra = (fim_spectra_options){FIM_SPECTRA_AUTO, flops, 0};
     TEST_OK(fim_study_plan(&options, net, ROWS, rate, rate, &p.rows, &p.count));
     return p;
+}
+
+static plan make(const fim_net *net, size_t samples, size_t budget, double rate) {
+    return make_allowed(net, samples, budget, rate, 0);
 }
 
 static const fim_plan_row *row_of(const plan *p, size_t layer, const char *quantity) {
@@ -75,4 +79,23 @@ Test(plan, follows_the_budget_the_samples_and_the_rate) {
     cr_assert(strstr(row_of(&p, 0, "samples")->route, "all layers") != NULL);
     cr_assert(strstr(row_of(&tight, 0, "samples")->route, "streamed") != NULL, "%s",
               row_of(&tight, 0, "samples")->route);
+}
+
+Test(plan, tells_what_dead_units_may_lead_to) {
+    fim_net net = test_network(FIM_BERNOULLI, &shape, 3);
+    const double d = 13 * 3, solve = 4.0 / 3 * d * d * d; // the smallest layer's, F's and two sums'
+    const size_t block = 8 * (9 + 1) * 12 * (9 + 1) * 12; // of layer 0
+    const char *spectrum = "deflation: spectrum_error";
+    const plan p = make_allowed(&net, ROWS, 1 << 30, 1e6, 4 * solve),
+               tight = make_allowed(&net, ROWS, block - 1, 1e6, 4 * solve),
+               leading = make_allowed(&net, ROWS, 1 << 30, 1e6, solve / 2);
+    for (size_t i = 0; i < p.count; i++)
+        cr_assert(p.rows[i].most >= p.rows[i].seconds);
+    const fim_plan_row *planned = row_of(&p, 1, spectrum), *perhaps = row_of(&p, 0, spectrum);
+    cr_assert(strcmp(planned->route, "dense eigensolver") == 0, "%s", planned->route);
+    cr_assert(planned->most == planned->seconds);
+    cr_assert(strncmp(perhaps->route, "Lanczos", 7) == 0, "%s", perhaps->route);
+    cr_assert(perhaps->most == fmax(perhaps->seconds, 4 * solve / 1e6));
+    cr_assert(row_of(&tight, 0, spectrum)->most == row_of(&tight, 0, spectrum)->seconds);
+    cr_assert(row_of(&leading, 0, spectrum)->most == row_of(&leading, 0, spectrum)->seconds);
 }
