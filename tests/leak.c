@@ -176,6 +176,31 @@ out:
     return status;
 }
 
+// Steps of an operator: in its own coordinates, and by products alone.
+static fim_status walk_steps(const fim_fisher *f, const fim_op *op, const gsl_matrix *gradient) {
+    const double damping = 1e3;
+    fim_steps *steps = NULL;
+    gsl_matrix *values = NULL;
+    gsl_vector *own = NULL;
+    char notes[FIM_STEP_COUNT][200];
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(FIM_STEP_COUNT, 1, "step metrics", &values));
+    FIM_TRY(fim_vector_new(1, "errors of divergences", &own));
+    for (int free = 0; free < 2; free++) {
+        const fim_steps_options options = {
+            .damping = &damping, .count = 1, .budget = SIZE_MAX, .matrix_free = free};
+        FIM_TRY(fim_steps_new(f, gradient, &options, &steps));
+        FIM_TRY(fim_steps_measure(steps, op, values, own, notes));
+        fim_steps_free(steps);
+        steps = NULL;
+    }
+out:
+    fim_steps_free(steps);
+    gsl_matrix_free(values);
+    gsl_vector_free(own);
+    return status;
+}
+
 // Every method on the block, and every metric of it.
 static fim_status walk_block(const fim_fisher *f) {
     const size_t d = fim_fisher_d_a(f) * fim_fisher_d_g(f);
@@ -197,6 +222,7 @@ static fim_status walk_block(const fim_fisher *f) {
     FIM_TRY(fim_matrix_new(d, d, "a dense matrix", &dense));
     FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a gradient", &x));
     FIM_TRY(fim_matrix_new(fim_fisher_d_a(f), fim_fisher_d_g(f), "a step", &y));
+    gsl_matrix_set_all(x, 1);
     FIM_TRY(fim_fisher_kronecker_values(f, SIZE_MAX, &sigma, route));
     for (size_t k = 0; k < n_methods; k++) {
         fim_approx_info info;
@@ -210,6 +236,7 @@ static fim_status walk_block(const fim_fisher *f) {
         else if (status != FIM_ERR_UNAVAILABLE) // of three terms
             goto out;
         fim_inverse_clear(&inverse);
+        FIM_TRY(walk_steps(f, op, x));
         FIM_TRY(fim_candidate_new(reference, op, &candidate));
         for (size_t m = 0; m < n_metrics; m++) {
             double value;

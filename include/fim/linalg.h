@@ -36,6 +36,8 @@ fim_status fim_matrix_new_single(size_t rows, size_t columns, const char *what, 
 fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out);
 // Deep copies.
 fim_status fim_matrix_copy(const gsl_matrix *source, const char *what, gsl_matrix **out);
+// *out = Uᵀ M U for M (n, n) and U (n, n), a copy of M for U NULL.
+fim_status fim_matrix_turned(const gsl_matrix *m, const gsl_matrix *u, const char *what, gsl_matrix **out);
 
 // ---- svec: the upper triangle of a symmetric matrix, row by row, off-diagonals times sqrt(2) ----
 // An isometry: <svec(M), svec(K)> = <M, K>. Index of (i, j), i <= j: i·n − i(i−1)/2 + (j − i).
@@ -203,5 +205,13 @@ void fim_density_clear(fim_density *density);
 // The estimate of tr f(M) / n, and its standard error over the probes (NAN for one probe).
 void fim_density_mean(const fim_density *density, double (*f)(double x, void *context), void *context,
                       double *mean, double *error);
+// Of a positive definite map of no eigenvalue below `least` > 0, but for rounding: an estimate of ln det M
+// from each probe, logs (probes), by the mean of both rules; of tr M less its known value, off_traces
+// (probes); and half the mean distance of the rules.
+fim_status fim_density_logs(const fim_map *map, double least, size_t probes, size_t steps, uint64_t seed,
+                            double trace, double *logs, double *off_traces, double *distance);
+// The mean of n >= 3 values whose errors go with as many controls of mean 0: their line of regression at 0,
+// and its standard error.
+double fim_controlled_mean(const double *values, const double *controls, size_t n, double *error);
 
 #endif

@@ -57,6 +57,8 @@ fim_status fim_op_rearranged(const fim_op *op, bool transposed, const gsl_matrix
 // lambda (d_a, d_g) = diagonal of op in the basis U_a ⊗ U_g, NULL for identities.
 fim_status fim_op_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
                            gsl_matrix *lambda);
+// Kᵀ op K as an operator, K = U_a ⊗ U_g orthogonal, NULL for identities.
+fim_status fim_op_turned(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g, fim_op **out);
 // ⟨F, op⟩.
 fim_status fim_op_inner(const fim_op *op, const fim_form *f, double *out);
 // Bytes of the matrices that represent op.

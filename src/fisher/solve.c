@@ -270,11 +270,6 @@ static fim_status whitened_product(const void *context, bool transposed, const d
     return FIM_OK;
 }
 
-// `least` is below all eigenvalues, but for rounding.
-static double logarithm(double x, void *least) {
-    return log(fmax(x, *(const double *)least));
-}
-
 // ln det P is known; ln det W = tr ln W by quadrature, between the rules of Gauss and Gauss-Radau. W is at
 // least λ P⁻¹.
 static fim_status estimate_log_det(const fim_solver *s, double *out, double *error) {
@@ -282,24 +277,21 @@ static fim_status estimate_log_det(const fim_solver *s, double *out, double *err
     const size_t d_a = s->f->d_a, d_g = s->f->d_g, d = d_a * d_g;
     whitened self = {.solver = s};
     const fim_map map = {d, d, &self, whitened_product};
-    fim_density gauss = {0}, radau = {0};
-    double least = s->damping * gsl_matrix_min(s->preconditioner.w), above, below, deviation;
+    const double least = s->damping * gsl_matrix_min(s->preconditioner.w);
+    double logs[PROBES], off_traces[PROBES], distance, deviation;
     fim_status status = FIM_OK;
     FIM_TRY(fim_budget_check(s->options.budget, fim_size_mul(d, VECTORS * sizeof(double)),
                              "the quadrature of a determinant", "raise --memory"));
     FIM_TRY(fim_matrix_new(d_a, d_g, "a vector in another basis", &self.x));
     FIM_TRY(fim_matrix_new(d_a, d_g, "a product", &self.y));
-    FIM_TRY(fim_density_new(&map, PROBES, STEPS, s->options.seed, &gauss));
-    FIM_TRY(fim_density_radau(&gauss, least, &radau));
-    fim_density_mean(&radau, logarithm, &least, &below, &deviation);
-    fim_density_mean(&gauss, logarithm, &least, &above, &deviation);
-    *out = s->preconditioner.log_det + (double)d * (above + below) / 2;
-    *error = (double)d * (deviation + fabs(above - below) / 2);
+    FIM_TRY(fim_density_logs(&map, least, PROBES, STEPS, s->options.seed, (double)d, logs, off_traces,
+                             &distance));
+    // P has the diagonal of F + λI: the trace of W is known, and most of the error goes with that of it.
+    *out = s->preconditioner.log_det + fim_controlled_mean(logs, off_traces, PROBES, &deviation);
+    *error = deviation + distance;
 out:
     gsl_matrix_free(self.x);
     gsl_matrix_free(self.y);
-    fim_density_clear(&gauss);
-    fim_density_clear(&radau);
     return status;
 }
 

@@ -7,7 +7,9 @@
 // Comput. Math. Math. Phys. 36, 1996), and three vectors do instead of `steps`.
 #include <float.h>
 #include <gsl/gsl_blas.h>
+#include <gsl/gsl_fit.h>
 #include <gsl/gsl_math.h>
+#include <gsl/gsl_statistics_double.h>
 #include <stdlib.h>
 
 #include "krylov.h"
@@ -155,21 +157,69 @@ void fim_density_clear(fim_density *density) {
     *density = (fim_density){0};
 }
 
+static double logarithm(double x, void *least) {
+    return log(fmax(x, *(const double *)least));
+}
+
+static double itself(double x, void *unused) {
+    (void)unused;
+    return x;
+}
+
+// The quadrature of a probe.
+static double probe_mean(const fim_density *density, size_t p, double (*f)(double x, void *context),
+                         void *context) {
+    double value = 0;
+    for (size_t i = 0; i < density->nodes->size2; i++) {
+        const double weight = gsl_matrix_get(density->weights, p, i);
+        if (weight > 0)
+            value += weight * f(gsl_matrix_get(density->nodes, p, i), context);
+    }
+    return value;
+}
+
 void fim_density_mean(const fim_density *density, double (*f)(double x, void *context), void *context,
                       double *mean, double *error) {
     const size_t probes = density->nodes->size1;
     double sum = 0, squares = 0; // by Welford's update: no cancellation
     for (size_t p = 0; p < probes; p++) {
-        double value = 0;
-        for (size_t i = 0; i < density->nodes->size2; i++) {
-            const double weight = gsl_matrix_get(density->weights, p, i);
-            if (weight > 0)
-                value += weight * f(gsl_matrix_get(density->nodes, p, i), context);
-        }
-        const double change = value - sum;
+        const double value = probe_mean(density, p, f, context), change = value - sum;
         sum += change / (double)(p + 1);
         squares += change * (value - sum);
     }
     *mean = sum;
     *error = probes > 1 ? sqrt(squares / (double)(probes - 1) / (double)probes) : (double)NAN;
+}
+
+fim_status fim_density_logs(const fim_map *map, double least, size_t probes, size_t steps, uint64_t seed,
+                            double trace, double *logs, double *off_traces, double *distance) {
+    const double n = (double)map->rows;
+    fim_density gauss = {0}, radau = {0};
+    double distances = 0;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_density_new(map, probes, steps, seed, &gauss));
+    FIM_TRY(fim_density_radau(&gauss, least, &radau));
+    for (size_t p = 0; p < probes; p++) {
+        const double above = probe_mean(&gauss, p, logarithm, &least),
+                     below = probe_mean(&radau, p, logarithm, &least);
+        logs[p] = n * (above + below) / 2;
+        off_traces[p] = n * probe_mean(&gauss, p, itself, NULL) - trace;
+        distances += n * fabs(above - below) / 2;
+    }
+    *distance = distances / (double)probes;
+out:
+    fim_density_clear(&gauss);
+    fim_density_clear(&radau);
+    return status;
+}
+
+double fim_controlled_mean(const double *values, const double *controls, size_t n, double *error) {
+    double at_zero, slope, cov[3], rest;
+    if (!(gsl_stats_variance(controls, 1, n) > 0)) { // no line
+        *error = gsl_stats_sd(values, 1, n) / sqrt((double)n);
+        return gsl_stats_mean(values, 1, n);
+    }
+    gsl_fit_linear(controls, 1, values, 1, n, &at_zero, &slope, &cov[0], &cov[1], &cov[2], &rest);
+    *error = sqrt(fmax(cov[0], 0));
+    return at_zero;
 }

@@ -1,4 +1,6 @@
 // GSL vectors and copies with a status; allocate.c has the matrices.
+#include <gsl/gsl_blas.h>
+
 #include "fim/linalg.h"
 
 fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out) {
@@ -17,4 +19,19 @@ fim_status fim_matrix_copy(const gsl_matrix *source, const char *what, gsl_matri
     gsl_matrix_memcpy(copy, source);
     *out = copy;
     return FIM_OK;
+}
+
+fim_status fim_matrix_turned(const gsl_matrix *m, const gsl_matrix *u, const char *what, gsl_matrix **out) {
+    gsl_matrix *half = NULL, *turned = NULL;
+    if (u == NULL)
+        return fim_matrix_copy(m, what, out);
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_new(m->size1, m->size1, what, &half));
+    FIM_TRY(fim_matrix_new(m->size1, m->size1, what, &turned));
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, m, u, 0, half);
+    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, u, half, 0, turned);
+    *out = turned;
+out:
+    gsl_matrix_free(half);
+    return status;
 }

@@ -215,19 +215,6 @@ fim_status small_op_init(small_op *s, const fim_op *op, const fim_reduced *frame
     return status;
 }
 
-// Uᵀ M U.
-static fim_status turn(const gsl_matrix *u, const gsl_matrix *m, gsl_matrix **out) {
-    gsl_matrix *half = NULL;
-    fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(u->size1, u->size1, "a turned factor", &half));
-    FIM_TRY(fim_matrix_new(u->size1, u->size1, "a turned factor", out));
-    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, m, u, 0, half);
-    gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, u, half, 0, *out);
-out:
-    gsl_matrix_free(half);
-    return status;
-}
-
 fim_status small_op_turned(const small_op *s, small_op *out) {
     gsl_matrix *u_a = NULL, *u_g = NULL;
     gsl_vector *values_a = NULL, *values_g = NULL;
@@ -245,8 +232,8 @@ fim_status small_op_turned(const small_op *s, small_op *out) {
     FIM_TRY(fim_alloc(s->terms - 1, sizeof *out->g, "a turned operator", &out->g));
     out->terms = s->terms - 1;
     for (size_t k = 0; k < out->terms; k++) {
-        FIM_TRY(turn(u_a, s->a[k + 1], &out->a[k]));
-        FIM_TRY(turn(u_g, s->g[k + 1], &out->g[k]));
+        FIM_TRY(fim_matrix_turned(s->a[k + 1], u_a, "a turned factor", &out->a[k]));
+        FIM_TRY(fim_matrix_turned(s->g[k + 1], u_g, "a turned factor", &out->g[k]));
     }
 out:
     gsl_matrix_free(u_a);

@@ -168,25 +168,27 @@ static void tell(char note[200], const char *how, const char *why) {
     snprintf(note, 200, "%.100s%s%.97s", how, why[0] != '\0' && how[0] != '\0' ? "; " : "", why);
 }
 
-fim_status fim_steps_measure(const fim_steps *s, const fim_op *op, gsl_matrix *values,
+fim_status fim_steps_measure(const fim_steps *s, const fim_op *op, gsl_matrix *values, gsl_vector *own_error,
                              char notes[FIM_STEP_COUNT][200]) {
     step_model model = {0};
     gsl_matrix *y = NULL, *fy = NULL, *found = NULL;
     char why[200] = "", why_det[200] = "";
     fim_status status = FIM_OK;
-    if (values->size1 != FIM_STEP_COUNT || values->size2 != s->options.count)
-        return FIM_FAIL(FIM_ERR_SHAPE, "(%zu, %zu) numbers for %zu dampings", values->size1, values->size2,
-                        s->options.count);
+    if (values->size1 != FIM_STEP_COUNT || values->size2 != s->options.count ||
+        own_error->size != s->options.count)
+        return FIM_FAIL(FIM_ERR_SHAPE, "(%zu, %zu) numbers and %zu errors for %zu dampings", values->size1,
+                        values->size2, own_error->size, s->options.count);
     FIM_TRY(fim_matrix_new(fim_fisher_d_a(s->f), fim_fisher_d_g(s->f), "a step", &y));
     FIM_TRY(fim_matrix_new(fim_fisher_d_a(s->f), fim_fisher_d_g(s->f), "a product", &fy));
     FIM_TRY(fim_matrix_new(values->size1, values->size2, "step metrics", &found));
     gsl_matrix_set_all(found, NAN);
+    gsl_vector_set_zero(own_error);
     snprintf(why, sizeof why, "%s", s->why);
     snprintf(why_det, sizeof why_det, "%s", s->why_det);
     FIM_TRY(step_model_init(s->f, op, s->gradient, &s->options, &model));
     for (size_t i = s->options.count; i-- > 0;) { // the smallest damping has the last word on why
         if (s->exact[i] != NULL) {
-            status = step_model_solve(&model, s->gradient, s->damping[i], y);
+            status = step_model_solve(&model, s->damping[i], y);
             if (status == FIM_OK)
                 FIM_TRY(compare(s, i, y, fy, found));
             else if (is_answer(status))
@@ -195,14 +197,17 @@ fim_status fim_steps_measure(const fim_steps *s, const fim_op *op, gsl_matrix *v
                 goto out;
         }
         if (isfinite(s->log_det[i])) {
-            double divergence;
-            status = step_model_divergence(&model, s->damping[i], s->log_det[i], &divergence);
-            if (status == FIM_OK)
+            double divergence, error;
+            status = step_model_divergence(&model, s->f, s->damping[i], s->log_det[i], s->options.seed,
+                                           &divergence, &error);
+            if (status == FIM_OK) {
                 gsl_matrix_set(found, FIM_STEP_STEIN, i, divergence);
-            else if (is_answer(status))
+                gsl_vector_set(own_error, i, error);
+            } else if (is_answer(status)) {
                 snprintf(why_det, sizeof why_det, "%s", fim_message());
-            else
+            } else {
                 goto out;
+            }
         }
     }
     status = FIM_OK;

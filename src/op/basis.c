@@ -218,6 +218,34 @@ static fim_status basis_visit(const fim_op *op,
     return FIM_OK;
 }
 
+// Kᵀ U of two bases, NULL for identities.
+static fim_status turn(const gsl_matrix *k, const gsl_matrix *u, gsl_matrix **out) {
+    if (k == NULL)
+        return u != NULL ? fim_matrix_copy(u, "a turned basis", out) : FIM_OK;
+    fim_status status = fim_matrix_new(k->size1, k->size1, "a turned basis", out);
+    if (status != FIM_OK)
+        return status;
+    if (u != NULL)
+        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1, k, u, 0, *out);
+    else
+        gsl_matrix_transpose_memcpy(*out, k);
+    return FIM_OK;
+}
+
+static fim_status basis_turned(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g, fim_op **out) {
+    const basis *self = (const basis *)op;
+    gsl_matrix *turned_a = NULL, *turned_g = NULL, *lambda = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(turn(u_a, self->u_a, &turned_a));
+    FIM_TRY(turn(u_g, self->u_g, &turned_g));
+    FIM_TRY(fim_matrix_copy(self->lambda, "a diagonal", &lambda));
+    return fim_op_new_basis(turned_a, turned_g, lambda, out);
+out:
+    gsl_matrix_free(turned_a);
+    gsl_matrix_free(turned_g);
+    return status;
+}
+
 static const fim_op_class basis_class = {
     .kind = "basis",
     .free = basis_free,
@@ -227,6 +255,7 @@ static const fim_op_class basis_class = {
     .trace = basis_trace,
     .rearranged = basis_rearranged,
     .diagonal = basis_diagonal,
+    .turned = basis_turned,
     .inner = basis_inner,
     .eigen_size = basis_eigen_size,
     .eigenvalues = basis_eigenvalues,

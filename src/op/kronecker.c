@@ -289,6 +289,33 @@ static fim_status kronecker_visit(const fim_op *op,
     return FIM_OK;
 }
 
+static fim_status kronecker_turned(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
+                                   fim_op **out) {
+    const kronecker *self = (const kronecker *)op;
+    gsl_matrix **a = NULL, **g = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(self->terms, sizeof *a, "turned factors", &a));
+    FIM_TRY(fim_alloc(self->terms, sizeof *g, "turned factors", &g));
+    for (size_t k = 0; k < self->terms; k++) {
+        FIM_TRY(fim_matrix_turned(self->a[k], u_a, "a turned factor", &a[k]));
+        FIM_TRY(fim_matrix_turned(self->g[k], u_g, "a turned factor", &g[k]));
+    }
+    status = fim_op_new_kronecker(self->terms, a, g, out);
+    free(a);
+    free(g);
+    return status;
+out:
+    for (size_t k = 0; k < self->terms; k++) {
+        if (a != NULL)
+            gsl_matrix_free(a[k]);
+        if (g != NULL)
+            gsl_matrix_free(g[k]);
+    }
+    free(a);
+    free(g);
+    return status;
+}
+
 static const fim_op_class kronecker_class = {
     .kind = "kronecker",
     .free = kronecker_free,
@@ -299,6 +326,7 @@ static const fim_op_class kronecker_class = {
     .split = kronecker_split,
     .rearranged = kronecker_rearranged,
     .diagonal = kronecker_diagonal,
+    .turned = kronecker_turned,
     .inner = kronecker_inner,
     .eigen_size = kronecker_eigen_size,
     .eigenvalues = kronecker_eigenvalues,

@@ -78,6 +78,13 @@ fim_status fim_op_diagonal(const fim_op *op, const gsl_matrix *u_a, const gsl_ma
     return status == FIM_OK ? op->class->diagonal(op, u_a, u_g, lambda) : status;
 }
 
+fim_status fim_op_turned(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g, fim_op **out) {
+    fim_status status = check_side(u_a, op->d_a);
+    if (status == FIM_OK)
+        status = check_side(u_g, op->d_g);
+    return status == FIM_OK ? op->class->turned(op, u_a, u_g, out) : status;
+}
+
 fim_status op_quadratic(const gsl_matrix *m, const gsl_matrix *u, gsl_vector *out) {
     if (u == NULL) {
         gsl_vector_const_view diagonal = gsl_matrix_const_diagonal(m);

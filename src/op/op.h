@@ -16,6 +16,7 @@ typedef struct fim_op_class {
     fim_status (*rearranged)(const fim_op *op, bool transposed, const gsl_matrix *x, gsl_matrix *y);
     fim_status (*diagonal)(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g,
                            gsl_matrix *lambda);
+    fim_status (*turned)(const fim_op *op, const gsl_matrix *u_a, const gsl_matrix *u_g, fim_op **out);
     fim_status (*inner)(const fim_op *op, const fim_form *f, double *out);
     fim_status (*eigen_size)(const fim_op *op, size_t *rows);
     fim_status (*eigenvalues)(const fim_op *op, size_t budget, gsl_vector *values, char *route);

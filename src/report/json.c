@@ -112,6 +112,8 @@ static json_t *step_object(builder *b, const fim_record *layer, const fim_record
     put_curve(b, object, "damping", layer, "step_damping", SIZE_MAX);
     if (fim_record_curve(layer, "stein_divergence_error") != NULL)
         put_curve(b, object, "stein_divergence_error", layer, "stein_divergence_error", SIZE_MAX);
+    if (fim_record_curve(method, "stein_divergence_own_error") != NULL)
+        put_curve(b, object, "stein_divergence_own_error", method, "stein_divergence_own_error", SIZE_MAX);
     for (const char *const *name = step_names; *name != NULL; name++) {
         const fim_curve *curve = fim_record_curve(method, *name);
         put_curve(b, object, *name, method, *name, SIZE_MAX);

@@ -104,7 +104,7 @@ fim_status put_page_layer(FILE *stream, const fim_record *layer) {
     fputs("</p>\n", stream);
     put_page_grid(stream, &g, (const char *const[]){"* smallest error of its column", NULL});
     grid_clear(&g);
-    char legend[200];
+    char legend[STEPS_LEGEND];
     status = steps_grid(layer, &g, legend);
     if (status != FIM_OK)
         return status;

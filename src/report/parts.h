@@ -276,9 +276,10 @@ fim_status figure_of_errors(const layer_row *rows, size_t count, const char *pre
 // The curves of a method, up to a NULL.
 extern const char *const step_names[];
 bool is_step_name(const char *name);
-// Methods × three of the dampings, the outermost and the middle one, which legend (200 bytes) names; no rows
-// when the layer has no such curves.
-fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]);
+enum { STEPS_LEGEND = 400 };
+// Methods × three of the dampings, the outermost and the middle one, which the legend names, with the errors
+// of estimates; no rows when the layer has no such curves.
+fim_status steps_grid(const fim_record *layer, grid *out, char legend[STEPS_LEGEND]);
 // Their figures, one a metric.
 fim_status figures_of_steps(const layer_row *row, const char *prefix, figure_list *list);
 

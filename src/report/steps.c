@@ -27,6 +27,38 @@ static double step_at(const fim_record *method, const char *name, size_t i) {
     return c != NULL && i < c->values->size ? gsl_vector_get(c->values, i) : (double)NAN;
 }
 
+// By how much the method's divergence is off beside what all share; 0 where it is exact.
+static double own_error(const fim_record *method, size_t i) {
+    const double error = step_at(method, "stein_divergence_own_error", i);
+    return isnan(error) ? 0 : error;
+}
+
+// The errors of divergences at the places of the table, on lines of their own.
+static void tell_errors(const fim_record *layer, size_t n, const size_t *at, size_t places, char *legend,
+                        size_t size) {
+    const fim_curve *shared = fim_record_curve(layer, "stein_divergence_error");
+    size_t end = 0;
+    legend[0] = '\0';
+    for (size_t p = 0; shared != NULL && shared->values->size == n && p < places; p++)
+        end += (size_t)snprintf(
+            legend + end, size - end, "%s %.1g%s", p == 0 ? "\ndivergences off by about" : "",
+            gsl_vector_get(shared->values, at[p]), p + 1 < places ? "," : " in all rows alike");
+    if (!any_steps(layer, "stein_divergence_own_error"))
+        return;
+    for (size_t p = 0; p < places; p++) {
+        double most = NAN; // of the divergences that there are
+        for (size_t m = 0; m < layer->n_children; m++)
+            if (fim_record_curve(&layer->children[m], "stein_divergence_own_error") != NULL &&
+                !isnan(step_at(&layer->children[m], "stein_divergence", at[p])))
+                most = fmax(most, own_error(&layer->children[m], at[p]));
+        end += (size_t)snprintf(legend + end, size - end, "%s ",
+                                p == 0 ? "\ndivergences of sums off by up to" : "");
+        end += (size_t)(isnan(most) ? snprintf(legend + end, size - end, "-")
+                                    : snprintf(legend + end, size - end, "%.1g", most));
+        end += (size_t)snprintf(legend + end, size - end, "%s", p + 1 < places ? "," : " of their own");
+    }
+}
+
 // What stands in the place of a missing number: why.
 static const char *step_note(const fim_record *method, const char *name) {
     const fim_curve *c = fim_record_curve(method, name);
@@ -34,7 +66,7 @@ static const char *step_note(const fim_record *method, const char *name) {
     return c != NULL ? c->note : v != NULL ? v->note : "";
 }
 
-fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]) {
+fim_status steps_grid(const fim_record *layer, grid *out, char legend[STEPS_LEGEND]) {
     enum { METRICS = 3, PLACES = 3 };
     static const struct {
         const char *name, *heads[PLACES];
@@ -68,21 +100,15 @@ fim_status steps_grid(const fim_record *layer, grid *out, char legend[200]) {
             }
     }
     if (places == 1)
-        snprintf(legend, 200, "steps against the exact ones, damping λ = %.3g in the unit of F",
+        snprintf(legend, STEPS_LEGEND, "steps against the exact ones, damping λ = %.3g in the unit of F",
                  gsl_vector_get(damping->values, 0));
     else
-        snprintf(legend, 200,
+        snprintf(legend, STEPS_LEGEND,
                  "steps against the exact ones, damping λ = %.3g, %.3g and %.3g in the unit of F",
                  gsl_vector_get(damping->values, at[0]), gsl_vector_get(damping->values, at[1]),
                  gsl_vector_get(damping->values, at[2]));
-    const fim_curve *error = fim_record_curve(layer, "stein_divergence_error");
-    if (error != NULL && error->values->size == n) {
-        size_t end = strlen(legend);
-        end += (size_t)snprintf(legend + end, 200 - end, "\ndivergences off by about");
-        for (size_t p = 0; p < places; p++)
-            end += (size_t)snprintf(legend + end, 200 - end, " %.1g%s", gsl_vector_get(error->values, at[p]),
-                                    p + 1 < places ? "," : " in all rows alike");
-    }
+    const size_t end = strlen(legend);
+    tell_errors(layer, n, at, places, legend + end, STEPS_LEGEND - end);
     *out = g;
     g = (grid){0};
 out:
@@ -100,6 +126,9 @@ typedef struct step_figure {
 static fim_status draw(const layer_row *row, const step_figure *kind, const char *prefix, figure_list *list) {
     const fim_record *layer = row->layer;
     const gsl_vector *damping = fim_record_curve(layer, "step_damping")->values;
+    const fim_curve *shared = fim_record_curve(layer, "stein_divergence_error");
+    const bool stein = strcmp(kind->name, "stein_divergence") == 0,
+               bars = stein && (shared != NULL || any_steps(layer, "stein_divergence_own_error"));
     fim_status status = FIM_OK;
     draft d = {0};
     range axis = RANGE_EMPTY;
@@ -119,6 +148,10 @@ static fim_status draw(const layer_row *row, const step_figure *kind, const char
             put_number(data, value);
             range_widen(&axis, value);
         }
+        for (size_t m = 0; bars && m < layer->n_children; m++) {
+            const double all = shared != NULL ? step_at(layer, "stein_divergence_error", i) : 0;
+            put_number(data, all + own_error(&layer->children[m], i));
+        }
         putc('\n', data);
     }
     fprintf(script,
@@ -130,8 +163,15 @@ static fim_status draw(const layer_row *row, const step_figure *kind, const char
         fputs(kind->axis, script);
     else
         put_error_axis(script, &axis);
+    if (bars)
+        put_low(script, &axis);
     for (size_t m = 0; m < layer->n_children; m++) {
-        fprintf(script, "%s data using 1:%zu with linespoints", m == 0 ? "plot" : ", \\\n    ", m + 2);
+        const size_t y = m + 2, e = y + layer->n_children;
+        fprintf(script, "%s data using 1:%zu", m == 0 ? "plot" : ", \\\n    ", y);
+        if (bars)
+            fprintf(script, ":(low($%zu, $%zu)):($%zu + $%zu) with yerrorlines", y, e, y, e);
+        else
+            fputs(" with linespoints", script);
         put_line(script, layer->children[m].name, 0);
         fputs(" title '", script);
         put_gnuplot(script, layer->children[m].name);

@@ -196,7 +196,7 @@ out:
 // The steps of the methods at three dampings.
 static fim_status put_steps(FILE *stream, const fim_record *layer) {
     grid g;
-    char legend[200];
+    char legend[STEPS_LEGEND];
     fim_status status = steps_grid(layer, &g, legend);
     if (status != FIM_OK)
         return status;

@@ -88,13 +88,14 @@ out:
 fim_status study_steps_measure(const fim_study_options *options, const fim_steps *steps, const fim_op *op,
                                fim_record *record) {
     gsl_matrix *values = NULL;
-    gsl_vector *curve = NULL;
+    gsl_vector *curve = NULL, *own_error = NULL;
     char notes[FIM_STEP_COUNT][200];
     fim_status status = FIM_OK;
     if (steps == NULL)
         return FIM_OK;
     FIM_TRY(fim_matrix_new(FIM_STEP_COUNT, options->n_damping, "step metrics", &values));
-    status = fim_steps_measure(steps, op, values, notes);
+    FIM_TRY(fim_vector_new(options->n_damping, "errors of divergences", &own_error));
+    status = fim_steps_measure(steps, op, values, own_error, notes);
     for (fim_step_metric m = 0; m < FIM_STEP_COUNT; m++) {
         gsl_vector_const_view row = gsl_matrix_const_row(values, m);
         bool any = false;
@@ -112,8 +113,16 @@ fim_status study_steps_measure(const fim_study_options *options, const fim_steps
             FIM_TRY(fim_record_set_curve(record, fim_step_name(m), given, notes[m]));
         }
     }
+    if (status == FIM_OK && gsl_vector_max(own_error) > 0) {
+        gsl_vector *given = own_error;
+        own_error = NULL;
+        FIM_TRY(fim_record_set_curve(record, "stein_divergence_own_error", given,
+                                     "beside the layer's stein_divergence_error: probes, and the distance of "
+                                     "the quadratures"));
+    }
     status = FIM_OK;
 out:
+    gsl_vector_free(own_error);
     gsl_matrix_free(values);
     gsl_vector_free(curve);
     return status;

@@ -437,6 +437,48 @@ Test(density, logarithms_lie_between_radau_and_gauss) {
     cr_assert(epsilon_eq(dbl, got[0][0], want, 1e-10));
 }
 
+// A map of known trace near the identity: what the trace of a probe is off by tells most of what its
+// logarithm is off by.
+Test(density, determinants_of_a_map_whose_trace_is_known) {
+    enum { N = 80, PROBES = 10 };
+    gsl_matrix *m = plain_random_symmetric(N, 27);
+    gsl_matrix_scale(m, 0.05);
+    for (size_t i = 0; i < N; i++)
+        gsl_matrix_set(m, i, i, 1);
+    const gsl_vector *values = plain_eigenvalues(m, NULL);
+    double want = 0, logs[PROBES], off[PROBES], none[PROBES] = {0}, distance, error, plain_error;
+    for (size_t i = 0; i < N; i++)
+        want += log(gsl_vector_get(values, i));
+    dense_map state = {.m = m};
+    dense_map *context = &state;
+    const fim_map map = {.rows = N, .columns = N, .context = &context, .apply = dense_apply};
+    TEST_OK(fim_density_logs(&map, gsl_vector_get(values, N - 1), PROBES, 12, 5, N, logs, off, &distance));
+    const double mean = fim_controlled_mean(logs, off, PROBES, &error);
+    const double plain = fim_controlled_mean(logs, none, PROBES, &plain_error);
+    cr_assert(distance < 1e-3 * fabs(want), "%g of %g", distance, want);
+    cr_assert(fabs(mean - want) <= 4 * error && fabs(plain - want) <= 4 * plain_error,
+              "%g ± %g, without control %g ± %g, exact %g", mean, error, plain, plain_error, want);
+    cr_assert(error < 0.3 * plain_error, "%g, without control %g", error, plain_error);
+}
+
+Test(density, a_controlled_mean_is_the_line_of_regression_at_zero) {
+    const double controls[] = {-1, 0.5, 2, 4}, values[] = {1, 4, 7, 11}, rough[] = {1.1, 3.9, 6.9, 11.1};
+    double error, sum = 0, square = 0, slope = 0, rest = 0;
+    cr_assert(epsilon_eq(dbl, fim_controlled_mean(values, controls, 4, &error), 3, 1e-12));
+    cr_assert(error < 1e-12);
+    for (size_t i = 0; i < 4; i++) {
+        sum += rough[i] / 4;
+        square += pow(controls[i] - 1.375, 2);
+        slope += (controls[i] - 1.375) * rough[i];
+    }
+    slope /= square;
+    for (size_t i = 0; i < 4; i++)
+        rest += pow(rough[i] - sum - slope * (controls[i] - 1.375), 2);
+    const double want = sqrt(rest / 2 * (0.25 + 1.375 * 1.375 / square));
+    cr_assert(epsilon_eq(dbl, fim_controlled_mean(rough, controls, 4, &error), sum - 1.375 * slope, 1e-12));
+    cr_assert(epsilon_eq(dbl, error, want, 1e-12), "%g, %g", error, want);
+}
+
 Test(density, spaces_that_end_early_and_more_steps_than_dimensions) {
     static const double values[] = {3, 3, 3, 1, 1};
     const gsl_matrix *m = with_spectrum(5, 5, values);

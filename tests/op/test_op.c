@@ -193,6 +193,30 @@ Test(op, diagonal_in_any_kronecker_basis) {
         }
 }
 
+Test(op, turned_is_the_dense_matrix_in_another_basis) {
+    gsl_matrix *const u_a = plain_random_orthogonal(D_A, D_A, 70),
+                      *const u_g = plain_random_orthogonal(D_G, D_G, 71), *got = gsl_matrix_alloc(D, D);
+    for (size_t k = 0; k < MAKERS; k++)
+        for (size_t which = 0; which < 4; which++) {
+            gsl_matrix *dense;
+            fim_op *op = make(&makers[k], &dense), *turned = NULL;
+            const gsl_matrix *left = which & 1 ? u_a : NULL, *right = which & 2 ? u_g : NULL;
+            const gsl_matrix *u = plain_kronecker(left != NULL ? left : plain_identity(D_A),
+                                                  right != NULL ? right : plain_identity(D_G));
+            TEST_OK(fim_op_turned(op, left, right, &turned));
+            TEST_OK(fim_op_dense(turned, got));
+            const gsl_matrix *want = plain_product(plain_transpose(u), plain_product(dense, u));
+            cr_assert(epsilon_eq(dbl, test_max_difference(got, want), 0, 1e-13), "%s", makers[k].name);
+            fim_op_free(op);
+            fim_op_free(turned);
+        }
+    gsl_matrix *dense;
+    fim_op *op = make(&makers[0], &dense), *turned = NULL;
+    TEST_FAILS(fim_op_turned(op, u_g, u_a, &turned), FIM_ERR_SHAPE, "a side of 5");
+    cr_assert(turned == NULL);
+    fim_op_free(op);
+}
+
 Test(op, norm_and_trace_are_those_of_the_dense_matrix) {
     for (size_t k = 0; k < MAKERS; k++) {
         gsl_matrix *dense;

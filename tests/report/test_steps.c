@@ -88,6 +88,15 @@ Test(steps, say_how_far_an_estimated_divergence_is_off) {
                   NULL,
               "%s", text);
     free(text);
+    const double own[] = {0, 0, 0.25, 0, 0.125}, divergence[] = {NAN, NAN, 5, 3, 1};
+    sample_must(fim_record_set_curve(&layer->children[1], "stein_divergence", vector_of(divergence), ""));
+    sample_must(fim_record_set_curve(&layer->children[1], "stein_divergence_own_error", vector_of(own), ""));
+    cr_assert(eq(int, fim_report_table(&report, &text), FIM_OK));
+    cr_assert(
+        strstr(text, " in all rows alike\ndivergences of sums off by up to -, 0.2, 0.1 of their own\n") !=
+            NULL,
+        "%s", text);
+    free(text);
     cr_assert(eq(int, fim_report_json(&report, &text), FIM_OK));
     json_error_t error;
     json_t *root = json_loads(text, 0, &error);
@@ -96,6 +105,11 @@ Test(steps, say_how_far_an_estimated_divergence_is_off) {
     const json_t *method = json_array_get(json_object_get(row, "methods"), 0);
     const json_t *errors = json_object_get(json_object_get(method, "step"), "stein_divergence_error");
     cr_assert(json_array_size(errors) == 5 && json_number_value(json_array_get(errors, 2)) == 6.04, "%s",
+              text);
+    cr_assert(json_object_get(json_object_get(method, "step"), "stein_divergence_own_error") == NULL);
+    errors = json_object_get(json_object_get(json_array_get(json_object_get(row, "methods"), 1), "step"),
+                             "stein_divergence_own_error");
+    cr_assert(json_array_size(errors) == 5 && json_number_value(json_array_get(errors, 2)) == 0.25, "%s",
               text);
     json_decref(root);
     free(text);
