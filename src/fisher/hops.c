@@ -45,7 +45,8 @@ fim_status capture_logits(capture *c, size_t first, size_t n) {
 static void find_live(capture *c, size_t l, size_t n) {
     const fim_activation activation = c->net->layers[l].activation;
     const size_t d_g = fim_layer_d_g(&c->net->layers[l]);
-    c->most = 0;
+    size_t most = 0;
+#pragma omp parallel for schedule(static) reduction(max : most)
     for (size_t r = 0; r < n; r++) {
         const double *s = gsl_matrix_const_ptr(c->trace.s[l], r, 0);
         size_t count = 0;
@@ -53,8 +54,9 @@ static void find_live(capture *c, size_t l, size_t n) {
             if (fim_activation_slope(activation, s[j]) != 0)
                 c->live[r * d_g + count++] = j;
         c->n_live[r] = count;
-        c->most = count > c->most ? count : c->most;
+        most = count > most ? count : most;
     }
+    c->most = most;
 }
 
 // The unit tangents of layer l's live outputs as they arrive one layer above, `most` rows a sample: row k is
@@ -109,6 +111,28 @@ static void spread(gsl_matrix *rows, size_t first, size_t count, const size_t *l
     }
 }
 
+// Rows at layer l from tangents at its waypoint: they are Bᵀ there already, or meet the rows that wait there.
+static void meet_waypoint(const capture *c, size_t l, size_t n, const gsl_matrix *arrived, gsl_matrix *rows) {
+    const capture_step *step = &c->steps[l];
+    const bool straight = capture_straight(c, l); // without products, which have threads of their own
+#pragma omp parallel for schedule(static) if (straight)
+    for (size_t r = 0; r < n; r++) {
+        if (c->n_live[r] > 0) {
+            gsl_matrix_view out =
+                gsl_matrix_submatrix(rows, r * step->columns, 0, step->columns, c->n_live[r]);
+            gsl_matrix_const_view t =
+                gsl_matrix_const_submatrix(arrived, r * c->most, 0, c->n_live[r], arrived->size2);
+            if (straight) {
+                gsl_matrix_transpose_memcpy(&out.matrix, &t.matrix);
+            } else {
+                gsl_matrix_view b = rows_of(c->factor[step->from], r * step->columns, step->columns);
+                gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, &b.matrix, &t.matrix, 0, &out.matrix);
+            }
+        }
+        spread(rows, r * step->columns, step->columns, c->live + r * rows->size2, c->n_live[r]);
+    }
+}
+
 // Rows at layer l from its waypoint by a tangent forward for every live output, row j of a sample being
 // ∂s_m/∂s_l,j: what arrives is Bᵀ J.
 static fim_status hop_forward(capture *c, size_t l, size_t n, bool compact, gsl_matrix *rows) {
@@ -131,20 +155,8 @@ static fim_status hop_forward(capture *c, size_t l, size_t n, bool compact, gsl_
     if (capture_straight(c, l))
         FIM_TRY(meet_logits(c, n, arrived));
     c->arrived = arrived->data;
-    for (size_t r = 0; !compact && r < n; r++) {
-        if (c->n_live[r] > 0) {
-            gsl_matrix_view out =
-                gsl_matrix_submatrix(rows, r * step->columns, 0, step->columns, c->n_live[r]);
-            gsl_matrix_view t = rows_of(arrived, r * c->most, c->n_live[r]);
-            if (capture_straight(c, l)) {
-                gsl_matrix_transpose_memcpy(&out.matrix, &t.matrix);
-            } else {
-                gsl_matrix_view b = rows_of(c->factor[m], r * step->columns, step->columns);
-                gsl_blas_dgemm(CblasNoTrans, CblasTrans, 1, &b.matrix, &t.matrix, 0, &out.matrix);
-            }
-        }
-        spread(rows, r * step->columns, step->columns, c->live + r * d_g, c->n_live[r]);
-    }
+    if (!compact)
+        meet_waypoint(c, l, n, arrived, rows);
 out:
     gsl_matrix_free(transposed);
     return status;

@@ -6,8 +6,13 @@
 #include "fim/real.h"
 
 // Elements from which an elementwise loop wakes other threads, which sleep in between: programs set
-// OMP_WAIT_POLICY=passive, for spinning threads take the cores that the BLAS's threads need next.
+// OMP_WAIT_POLICY=passive, for spinning threads take the cores that the BLAS's threads need next. Functions
+// of float64 numbers are called one by one, those of float32 in vectors.
+#ifdef FIM_SINGLE
 #define PARALLEL_ELEMENTS ((size_t)1 << 15)
+#else
+#define PARALLEL_ELEMENTS ((size_t)1 << 13)
+#endif
 
 #ifdef FIM_SINGLE
 // The vector forms of these functions in glibc's libmvec, which its own headers declare under -ffast-math
