@@ -58,6 +58,8 @@ void fim_svec_add_outer(const double *x, size_t n, double weight, double *packed
 fim_status fim_eigen(gsl_matrix *m, gsl_vector *values);
 // Eigenvalues only, decreasing; m is destroyed. Two-stage reduction for large n.
 fim_status fim_eigenvalues(gsl_matrix *m, gsl_vector *values);
+// Sorts values, of stride 1, in decreasing order. FIM_ERR_NUMERIC where one is NaN.
+fim_status fim_sort_decreasing(gsl_vector *values);
 // All singular values of m (rows, columns), decreasing; m is destroyed; values (min(rows, columns)).
 fim_status fim_singular_values(gsl_matrix *m, gsl_vector *values);
 

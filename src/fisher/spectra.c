@@ -1,6 +1,5 @@
 // The two spectra of a block: its eigenvalues, and the singular values of its rearrangement.
 #include <gsl/gsl_blas.h>
-#include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,8 +102,7 @@ static fim_status diagonal_eigenvalues(const fim_samples *s, size_t budget, gsl_
         gsl_blas_dsyrk(CblasLower, gram ? CblasNoTrans : CblasTrans, 1, weighted, 0, part);
         FIM_TRY(fim_eigenvalues(part, &values_j.vector));
     }
-    gsl_sort_vector(found);
-    gsl_vector_reverse(found);
+    FIM_TRY(fim_sort_decreasing(found));
     sprintf(route, "%zu x %zu blocks of the %zu independent outputs", size, size, s->d_g);
     *values = found;
     found = NULL;

@@ -3,7 +3,6 @@
 // min(N, d_a) wide in the frame of the samples. Their eigenvalues are those of the blocks, where a Krylov
 // process would meet clusters of nearly equal ones, a copy for every output.
 #include <gsl/gsl_blas.h>
-#include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +92,7 @@ fim_status independent_spectrum(const small_op *s, size_t parameters, fim_spectr
         add_output(s, j, 1, scratch, block);
         FIM_TRY(fim_eigenvalues(block, &values.vector));
     }
-    gsl_sort_vector(found.values);
-    gsl_vector_reverse(found.values);
+    FIM_TRY(fim_sort_decreasing(found.values));
     snprintf(found.route, sizeof found.route, "%zu x %zu blocks of the %zu independent outputs", r, r, d_g);
     *out = found;
     found.values = NULL;

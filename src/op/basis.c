@@ -1,7 +1,6 @@
 // (U_a ⊗ U_g) diag(Λ) (U_a ⊗ U_g)ᵀ: a diagonal in a Kronecker basis, Λ (d_a, d_g) as a parameter matrix. A
 // missing basis is the identity, so the plain diagonal is the case without either.
 #include <gsl/gsl_blas.h>
-#include <gsl/gsl_sort_vector.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -184,10 +183,8 @@ static fim_status basis_eigenvalues(const fim_op *op, size_t budget, gsl_vector 
     gsl_vector_const_view lambda =
         gsl_vector_const_view_array(((const basis *)op)->lambda->data, op->d_a * op->d_g);
     gsl_vector_memcpy(values, &lambda.vector);
-    gsl_sort_vector(values);
-    gsl_vector_reverse(values);
     sprintf(route, "the diagonal in its basis");
-    return FIM_OK;
+    return fim_sort_decreasing(values);
 }
 
 // In its own basis: 1/(Λ + λ).

@@ -1,6 +1,5 @@
 // Σ_k A_k ⊗ G_k. On a parameter matrix Xᵀ (d_a, d_g) a term is Xᵀ -> A Xᵀ G.
 #include <gsl/gsl_blas.h>
-#include <gsl/gsl_sort_vector.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,8 +158,7 @@ static fim_status product_eigenvalues(const kronecker *self, gsl_vector *values,
         for (size_t j = 0; j < factor[1]->size; j++)
             gsl_vector_set(values, i * factor[1]->size + j,
                            gsl_vector_get(factor[0], i) * gsl_vector_get(factor[1], j));
-    gsl_sort_vector(values);
-    gsl_vector_reverse(values);
+    FIM_TRY(fim_sort_decreasing(values));
     sprintf(route, "products of the factors' eigenvalues");
 out:
     for (size_t s = 0; s < 2; s++) {
@@ -233,8 +231,7 @@ static fim_status sum_eigenvalues(const kronecker *self, size_t budget, gsl_vect
         gsl_vector_set_zero(values);
         for (size_t i = 0; i < m; i++)
             gsl_vector_set(values, i, gsl_vector_get(live_values, i));
-        gsl_sort_vector(values); // the zeros of dead coordinates lie between the signs
-        gsl_vector_reverse(values);
+        status = fim_sort_decreasing(values); // the zeros of dead coordinates lie between the signs
         sprintf(route, "dense eigensolver, %zu live of %zu", m, values->size);
     }
     gsl_vector_free(live_values);

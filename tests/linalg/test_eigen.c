@@ -1,4 +1,6 @@
 // Eigenvalues, singular values and the triangular factor, against GSL's own routines and known spectra.
+#include <gsl/gsl_sort_vector.h>
+
 #include "fim/linalg.h"
 #include "plain.h"
 
@@ -70,9 +72,13 @@ static void reflect(gsl_matrix *m, uint64_t seed) {
     }
 }
 
-// Both reductions to tridiagonal form: the classic one below 2000, in two stages from there on.
+// Both reductions to tridiagonal form: the classic one below 2000, in two stages from there on, with a wider
+// band from 4000 on; and one far from 1.
 Test(eigen, known_spectra_are_found_on_both_sides_of_the_two_stage_threshold) {
-    for (size_t n = 1999; n <= 2000; n++) {
+    static const size_t sizes[] = {1999, 2000, 2000, 4000};
+    for (size_t k = 0; k < 4; k++) {
+        const size_t n = sizes[k];
+        const double scale = k == 2 ? 1e-170 : 1;
         gsl_matrix *m = gsl_matrix_calloc(n, n);
         double largest = 0;
         for (size_t i = 0; i < n;
@@ -80,16 +86,43 @@ Test(eigen, known_spectra_are_found_on_both_sides_of_the_two_stage_threshold) {
             double value = i < 1500 ? pow(10, -(double)(i / 2) / 107) : -1e-3 * (double)(i - 1499);
             gsl_matrix_set(m, i, i, value);
         }
-        for (uint64_t k = 0; k < 3; k++)
-            reflect(m, 20 + k);
+        for (uint64_t seed = 20; seed < 23; seed++)
+            reflect(m, seed);
         cr_assert(plain_asymmetry(m) < 1e-14 && fabs(gsl_matrix_get(m, 3, 900)) > 1e-9, "a bad test matrix");
         gsl_vector *values = gsl_vector_alloc(n);
+        gsl_matrix_scale(m, scale);
         TEST_OK(fim_eigenvalues(m, values));
+        gsl_vector_scale(values, 1 / scale);
         for (size_t i = 0; i < n; i++) {
             double value = i < 1500 ? pow(10, -(double)(i / 2) / 107) : -1e-3 * (double)(i - 1499);
             largest = fmax(largest, fabs(gsl_vector_get(values, i) - value));
         }
         cr_assert(epsilon_eq(dbl, largest, 0, 2e-13), "n = %zu", n);
+        gsl_matrix_set(m, n - 1, 7, NAN);
+        TEST_FAILS(fim_eigenvalues(m, values), FIM_ERR_NUMERIC, "holds NaN");
+        gsl_matrix_free(m);
+        gsl_vector_free(values);
+    }
+}
+
+Test(eigen, sorting_decreases_and_keeps_every_value) {
+    for (size_t k = 0; k < 4; k++) { // products of two decreasing lists, equal ones, two values, falling ones
+        gsl_vector *values = gsl_vector_alloc(3000), *want = gsl_vector_alloc(3000);
+        for (size_t i = 0; i < 3000; i++)
+            gsl_vector_set(values, i,
+                           k == 0   ? exp(-(double)(i / 50)) * pow(0.9, (double)(i % 50)) - 1e-3
+                           : k == 1 ? 7
+                           : k == 2 ? (double)(i > 999)
+                                    : -(double)i);
+        gsl_vector_memcpy(want, values);
+        gsl_sort_vector(want);
+        TEST_OK(fim_sort_decreasing(values));
+        for (size_t i = 0; i < 3000; i++)
+            cr_assert(gsl_vector_get(values, i) == gsl_vector_get(want, 2999 - i));
+        gsl_vector_set(values, 5, NAN);
+        TEST_FAILS(fim_sort_decreasing(values), FIM_ERR_NUMERIC, "NaN");
+        gsl_vector_free(values);
+        gsl_vector_free(want);
     }
 }
 
