@@ -176,7 +176,7 @@ out:
     return status;
 }
 
-// Steps of an operator: in its own coordinates, and by products alone.
+// Steps of a sum: in its eigenvectors, and by products alone.
 static fim_status walk_steps(const fim_fisher *f, const fim_op *op, const gsl_matrix *gradient) {
     const double damping = 1e3;
     fim_steps *steps = NULL;
@@ -236,7 +236,8 @@ static fim_status walk_block(const fim_fisher *f) {
         else if (status != FIM_ERR_UNAVAILABLE) // of three terms
             goto out;
         fim_inverse_clear(&inverse);
-        FIM_TRY(walk_steps(f, op, x));
+        if (strcmp(methods[k].name, "deflation") == 0)
+            FIM_TRY(walk_steps(f, op, x));
         FIM_TRY(fim_candidate_new(reference, op, &candidate));
         for (size_t m = 0; m < n_metrics; m++) {
             double value;
