@@ -84,9 +84,12 @@ static void iterate_leading(planner *p, const char *quantity, bool with_f, doubl
     const bool few = p->options->spectra.policy == FIM_SPECTRA_AUTO;
     const double d = p->d_a * p->d_g;
     iterate(p, quantity, with_f, op_flops, few ? 100 : 190, few ? 60 : 120);
-    if (few && 8 * d * d <= (double)p->options->budget)
-        p->rows[p->count - 1].most =
-            fmax(p->rows[p->count - 1].most, DENSE_SLOWDOWN * largest_solve / p->flop_rate);
+    if (!few || largest_solve == 0 || 8 * d * d > (double)p->options->budget)
+        return;
+    fim_plan_row *row = &p->rows[p->count - 1];
+    const size_t end = strlen(row->route);
+    row->most = fmax(row->seconds, DENSE_SLOWDOWN * largest_solve / p->flop_rate);
+    snprintf(row->route + end, sizeof row->route - end, ", or dense");
 }
 
 static void plan_block(planner *p, double largest_solve) {

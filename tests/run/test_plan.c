@@ -95,6 +95,8 @@ Test(plan, tells_what_dead_units_may_lead_to) {
     cr_assert(strcmp(planned->route, "dense eigensolver") == 0, "%s", planned->route);
     cr_assert(planned->most == planned->seconds);
     cr_assert(strncmp(perhaps->route, "Lanczos", 7) == 0, "%s", perhaps->route);
+    cr_assert(strstr(perhaps->route, "products, or dense") != NULL, "%s", perhaps->route);
+    cr_assert(strstr(row_of(&tight, 0, spectrum)->route, "dense") == NULL);
     cr_assert(perhaps->most == fmax(perhaps->seconds, 4 * solve / 1e6));
     cr_assert(row_of(&tight, 0, spectrum)->most == row_of(&tight, 0, spectrum)->seconds);
     cr_assert(row_of(&leading, 0, spectrum)->most == row_of(&leading, 0, spectrum)->seconds);
