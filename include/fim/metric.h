@@ -101,8 +101,8 @@ double fim_steps_divergence_error(const fim_steps *steps, size_t i);
 // definite or a solve did not converge; notes[m] (200 bytes each) say how, and for the missing why. own_error
 // (count): by how much the divergence is uncertain beside that, 0 but for a sum of Kronecker terms that is
 // too large for dense eigenvectors, whose divergence is an estimate.
-fim_status fim_steps_measure(const fim_steps *s, const fim_op *op, gsl_matrix *values, gsl_vector *own_error,
-                             char notes[FIM_STEP_COUNT][200]);
+fim_status fim_steps_measure(const fim_steps *steps, const fim_op *op, gsl_matrix *values,
+                             gsl_vector *own_error, char notes[FIM_STEP_COUNT][200]);
 
 // ---- The metrics ----
 

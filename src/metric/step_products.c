@@ -6,7 +6,7 @@
 //                                                                 (F̂ + λI) u = P^(1/2) z
 //     ln det (F̂ + λI) − ln det P = ln det P^(-1/2) (F̂ + λI) P^(-1/2)
 // by conjugate gradients and by stochastic Lanczos quadrature. Both are small where P is near, and most of
-// their errors goes with that of zᵀ P^(-1/2) (F̂ + λI) P^(-1/2) z, whose mean is known. Probes end when the
+// their errors go with that of zᵀ P^(-1/2) (F̂ + λI) P^(-1/2) z, whose mean is known. Probes end when the
 // divergence is known to a hundredth.
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_rng.h>
@@ -95,8 +95,11 @@ fim_status step_products_init(const fim_fisher *f, const fim_op *op, const fim_s
     const damped_map plain = {m, 0, NULL};
     const fim_map map = {d, d, &plain, damped_product};
     // A Ritz value lies above the smallest eigenvalue: what it rules out is ruled out.
-    const fim_lanczos_options lanczos = {
-        .order = FIM_LANCZOS_SMALLEST, .tolerance = 1e-6, .max_products = 100, .seed = options->seed};
+    const fim_lanczos_options lanczos = {.order = FIM_LANCZOS_SMALLEST,
+                                         .tolerance = 1e-6,
+                                         .max_products = 100,
+                                         .budget = options->budget / 4,
+                                         .seed = options->seed};
     span s = {0};
     gsl_matrix *lambda = NULL;
     gsl_vector *lowest = NULL;
@@ -214,7 +217,8 @@ fim_status step_products_divergence(const step_model *m, const fim_fisher *f, do
     FIM_TRY(whitened_trace(&context, p.work, &trace));
     context.scratch = p.work;
     gsl_rng_set(rng, (unsigned long)fim_seed_stream(seed, 0));
-    for (size_t k = 0; k < LEAST || (k<MOST && * error> enough * fabs(diagonal + *out)); k++) {
+    bool known = false;
+    for (size_t k = 0; k < MOST && !known; k++) {
         FIM_TRY(probe_trace(&context, f, trace, rng, &p, &values[k], &controls[k]));
         FIM_TRY(fim_density_logs(&whitened, least, 1, STEPS, fim_seed_stream(seed, k + 1), trace, &logs[k],
                                  &off_traces[k], &distance));
@@ -225,6 +229,7 @@ fim_status step_products_divergence(const step_model *m, const fim_fisher *f, do
         *out = fim_controlled_mean(values, controls, k + 1, &off_trace) +
                fim_controlled_mean(logs, off_traces, k + 1, &off_log);
         *error = hypot(off_trace, off_log) + distances / (double)(k + 1);
+        known = *error <= enough * fabs(diagonal + *out);
     }
 out:
     probe_clear(&p);
