@@ -32,29 +32,34 @@ static void squared_lengths(const gsl_matrix *rows, size_t columns, double *q) {
     }
 }
 
+// xᵀMx = 2 xᵀLx, L the lower triangle of M with half of its diagonal: half of the flops.
 fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q) {
     const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
-    gsl_matrix *scratch = NULL;
-    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
-    if (status != FIM_OK)
-        return status;
+    gsl_matrix *scratch = NULL, *triangle = NULL;
+    fim_status status = FIM_OK;
     memset(q, 0, rows->size1 / columns * sizeof *q);
     if (is_identity(m)) { // a partial trace
         squared_lengths(rows, columns, q);
-        gsl_matrix_free(scratch);
         return FIM_OK;
     }
+    FIM_TRY(fim_matrix_new(step, d, "a chunk of samples", &scratch));
+    FIM_TRY(fim_matrix_copy(m, "a triangle", &triangle));
+    for (size_t i = 0; i < d; i++)
+        triangle->data[i * d + i] /= 2;
     for (size_t first = 0; first < rows->size1; first += step) {
         const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
         gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
         gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
-        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, m, 0, &y.matrix);
+        gsl_matrix_memcpy(&y.matrix, &x.matrix);
+        gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 2, triangle, &y.matrix);
         for (size_t r = 0; r < count; r++)
             q[(first + r) / columns] +=
                 cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, scratch->data + r * d, 1);
     }
+out:
     gsl_matrix_free(scratch);
-    return FIM_OK;
+    gsl_matrix_free(triangle);
+    return status;
 }
 
 // Weighted rows of either sign are two symmetric products, at half of the flops of a general one.
