@@ -22,6 +22,7 @@ typedef struct fim_approx_info {
     size_t products;
     double residual; // relative, the larger of both sides
     bool converged;
+    double inner; // ⟨F, the operator⟩ where the build knows it, as those of F's own diagonals do; else NAN
 } fim_approx_info;
 
 typedef fim_status fim_approx_build_fn(const fim_fisher *f, const fim_approx_options *options, fim_op **out,

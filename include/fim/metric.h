@@ -51,6 +51,9 @@ fim_status fim_reference_density(fim_reference *reference, size_t probes, size_t
 // An operator under comparison; its spectrum is computed once, on the first demand.
 typedef struct fim_candidate fim_candidate;
 fim_status fim_candidate_new(fim_reference *reference, const fim_op *op, fim_candidate **out);
+// ⟨F, F̂⟩ as the build has told it (fim_approx_info), which metrics then do not compute again; NAN when it has
+// not.
+void fim_candidate_know_inner(fim_candidate *candidate, double inner);
 void fim_candidate_free(fim_candidate *candidate);
 // The spectrum of the operator, kept by the candidate. It may be indefinite: what is left out of an
 // incomplete one can be negative.

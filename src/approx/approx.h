@@ -15,8 +15,10 @@ fim_status approx_means(const fim_fisher *f, gsl_matrix **a, gsl_matrix **g);
 // (TKFAC).
 fim_status approx_partial_traces(const fim_fisher *f, gsl_matrix **a, gsl_matrix **g);
 
-// The best diagonal in the eigenbasis of a ⊗ g. Takes a and g over.
-fim_status approx_eigenbasis(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g, fim_op **out);
+// (U_a ⊗ U_g) Λ (U_a ⊗ U_g)ᵀ with the diagonal Λ of F in that basis, NULL for identities (diagonal.c). Takes
+// the bases over.
+fim_status approx_best_diagonal(const fim_fisher *f, gsl_matrix *u_a, gsl_matrix *u_g, fim_op **out,
+                                fim_approx_info *info);
 
 // Kronecker terms under construction; at most `capacity`.
 typedef struct terms {

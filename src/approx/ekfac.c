@@ -8,41 +8,37 @@
 #include "approx.h"
 #include "fim/linalg.h"
 
-fim_status approx_eigenbasis(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g, fim_op **out) {
+// In the eigenbasis of a ⊗ g. Takes a and g over.
+static fim_status in_eigenbasis(const fim_fisher *f, gsl_matrix *a, gsl_matrix *g, fim_op **out,
+                                fim_approx_info *info) {
     gsl_vector *values_a = NULL, *values_g = NULL;
-    gsl_matrix *lambda = NULL;
     fim_status status = FIM_OK;
     FIM_TRY(fim_vector_new(a->size1, "eigenvalues of A", &values_a));
     FIM_TRY(fim_vector_new(g->size1, "eigenvalues of G", &values_g));
-    FIM_TRY(fim_matrix_new(a->size1, g->size1, "the diagonal in the eigenbasis", &lambda));
     FIM_TRY(fim_eigen(a, values_a));
     FIM_TRY(fim_eigen(g, values_g));
-    FIM_TRY(fim_fisher_diagonal(f, a, g, lambda));
 out:
     gsl_vector_free(values_a);
     gsl_vector_free(values_g);
     if (status == FIM_OK)
-        return fim_op_new_basis(a, g, lambda, out);
+        return approx_best_diagonal(f, a, g, out, info);
     gsl_matrix_free(a);
     gsl_matrix_free(g);
-    gsl_matrix_free(lambda);
     return status;
 }
 
 fim_status approx_ekfac(const fim_fisher *f, const fim_approx_options *options, fim_op **out,
                         fim_approx_info *info) {
     (void)options;
-    (void)info;
     gsl_matrix *a, *g;
     fim_status status = approx_means(f, &a, &g);
-    return status == FIM_OK ? approx_eigenbasis(f, a, g, out) : status;
+    return status == FIM_OK ? in_eigenbasis(f, a, g, out, info) : status;
 }
 
 fim_status approx_tekfac(const fim_fisher *f, const fim_approx_options *options, fim_op **out,
                          fim_approx_info *info) {
     (void)options;
-    (void)info;
     gsl_matrix *a, *g;
     fim_status status = approx_partial_traces(f, &a, &g);
-    return status == FIM_OK ? approx_eigenbasis(f, a, g, out) : status;
+    return status == FIM_OK ? in_eigenbasis(f, a, g, out, info) : status;
 }

@@ -1,4 +1,5 @@
 // The list of approximations, and methods as users name them.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,7 @@ fim_status fim_approx_build(const fim_method *method, const fim_fisher *f, const
                             fim_op **out, fim_approx_info *info) {
     fim_approx_options own = *options;
     own.rank = method->rank;
-    fim_approx_info found = {.converged = true};
+    fim_approx_info found = {.converged = true, .inner = NAN};
     fim_op *op = NULL;
     fim_status status = method->approx->build(f, &own, &op, &found);
     if (status != FIM_OK)

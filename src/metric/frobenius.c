@@ -38,8 +38,8 @@ out:
 static fim_status residual2(const fim_candidate *candidate, double *out, char *route) {
     const fim_reference *reference = candidate->reference;
     const fim_form form = fim_fisher_form(reference->f);
-    double inner, norm2;
-    fim_status status = fim_op_inner(candidate->op, &form, &inner);
+    double inner = candidate->inner, norm2;
+    fim_status status = isnan(inner) ? fim_op_inner(candidate->op, &form, &inner) : FIM_OK;
     if (status == FIM_OK)
         status = fim_op_norm2(candidate->op, &norm2);
     if (status != FIM_OK)

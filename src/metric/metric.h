@@ -23,6 +23,7 @@ struct fim_candidate {
     fim_reference *reference;
     const fim_op *op;
     fim_spectrum spectrum; // values NULL until asked for
+    double inner;          // ⟨F, F̂⟩, NAN unless known
     double frobenius2;     // ‖F − F̂‖², negative until asked for
     char frobenius_route[200];
     struct small_op *small; // NULL until asked for

@@ -208,13 +208,17 @@ fim_status fim_candidate_new(fim_reference *reference, const fim_op *op, fim_can
     fim_status status = fim_alloc(1, sizeof *self, "a candidate", &self);
     if (status != FIM_OK)
         return status;
-    *self = (fim_candidate){.reference = reference, .op = op, .frobenius2 = -1};
+    *self = (fim_candidate){.reference = reference, .op = op, .inner = NAN, .frobenius2 = -1};
     status = twin_find(reference, op, &self->twin, &self->distance);
     if (status == FIM_OK)
         *out = self;
     else
         free(self);
     return status;
+}
+
+void fim_candidate_know_inner(fim_candidate *candidate, double inner) {
+    candidate->inner = inner;
 }
 
 void fim_candidate_free(fim_candidate *candidate) {

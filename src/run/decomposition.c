@@ -20,8 +20,8 @@
 // is known to ROUNDING·‖F‖² only, and is an upper bound where it comes near to that; so are the sums then.
 //
 // Beside them the error of the best diagonal in TKFAC's eigenbasis (tekfac). Where A or G has equal
-// eigenvalues their eigenvectors, and with them the parts, are one choice of many. Cost: an EKFAC, and a
-// TEKFAC where the study has not measured one.
+// eigenvalues their eigenvectors, and with them the parts, are one choice of many. Cost: a product of bases,
+// and an EKFAC and a TEKFAC where the study has not measured them.
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -42,59 +42,69 @@ static double off_diagonal(double diagonal2) {
     return rest > 9 * ROUNDING ? rest : fmax(rest, 0) + ROUNDING;
 }
 
-// Λ = diag(Uᵀ F U) beside M, the eigenvalues of A ⊗ G.
-static void split(const gsl_matrix *lambda, const gsl_vector *values_a, const gsl_vector *values_g,
-                  double norm2, parts *out) {
+// Λ = diag(Uᵀ F U) beside M = diag(Uᵀ K U), the eigenvalues of K = A ⊗ G.
+static void split(const gsl_matrix *lambda, const gsl_matrix *m, double norm2, parts *out) {
     double mm = 0, lm = 0, ll = 0, left = 0;
     for (size_t i = 0; i < lambda->size1; i++)
         for (size_t j = 0; j < lambda->size2; j++) {
-            const double l = gsl_matrix_get(lambda, i, j);
-            const double m = gsl_vector_get(values_a, i) * gsl_vector_get(values_g, j);
-            mm += m * m;
-            lm += l * m;
+            const double l = gsl_matrix_get(lambda, i, j), k = gsl_matrix_get(m, i, j);
+            mm += k * k;
+            lm += l * k;
             ll += l * l;
         }
     const double s = mm > 0 ? lm / mm : 0;
     for (size_t i = 0; i < lambda->size1; i++)
         for (size_t j = 0; j < lambda->size2; j++) {
-            const double m = gsl_vector_get(values_a, i) * gsl_vector_get(values_g, j);
-            const double d = gsl_matrix_get(lambda, i, j) - s * m;
+            const double d = gsl_matrix_get(lambda, i, j) - s * gsl_matrix_get(m, i, j);
             left += d * d;
         }
     *out = (parts){(1 - s) * (1 - s) * mm / norm2, left / norm2, off_diagonal(ll / norm2)};
 }
 
-static fim_status kfac_parts(const fim_fisher *f, double norm2, parts *out) {
-    const size_t d_a = fim_fisher_d_a(f), d_g = fim_fisher_d_g(f);
-    gsl_matrix *a = NULL, *g = NULL, *lambda = NULL;
-    gsl_vector *values_a = NULL, *values_g = NULL;
+// Λ and its basis, as EKFAC names them.
+typedef struct diagonal {
+    const gsl_matrix *u_a, *u_g, *lambda;
+} diagonal;
+
+static fim_status collect(void *context, const char *name, const gsl_matrix *matrix) {
+    diagonal *d = context;
+    *(strcmp(name, "u_a") == 0 ? &d->u_a : strcmp(name, "u_g") == 0 ? &d->u_g : &d->lambda) = matrix;
+    return FIM_OK;
+}
+
+static fim_status build(const char *name, const fim_fisher *f, fim_op **out) {
+    fim_method method;
+    fim_approx_info info;
+    fim_status status = fim_method_parse(name, &method);
+    return status == FIM_OK ? fim_approx_build(&method, f, &(fim_approx_options){0}, out, &info) : status;
+}
+
+// The study's own operators, or those built for this.
+static fim_status kfac_parts(const fim_fisher *f, const study_kept *kept, double norm2, parts *out) {
+    fim_op *kfac = NULL, *ekfac = NULL;
+    gsl_matrix *m = NULL;
+    diagonal d = {0};
     fim_status status = FIM_OK;
-    FIM_TRY(fim_matrix_new(d_a, d_a, "KFAC's A", &a));
-    FIM_TRY(fim_matrix_new(d_g, d_g, "KFAC's G", &g));
-    FIM_TRY(fim_matrix_new(d_a, d_g, "the diagonal in KFAC's eigenbasis", &lambda));
-    FIM_TRY(fim_vector_new(d_a, "eigenvalues of A", &values_a));
-    FIM_TRY(fim_vector_new(d_g, "eigenvalues of G", &values_g));
-    FIM_TRY(fim_fisher_moments(f, a, g));
-    FIM_TRY(fim_eigen(a, values_a)); // a and g become their eigenvectors
-    FIM_TRY(fim_eigen(g, values_g));
-    FIM_TRY(fim_fisher_diagonal(f, a, g, lambda));
-    split(lambda, values_a, values_g, norm2, out);
+    if (kept->kfac == NULL)
+        FIM_TRY(build("kfac", f, &kfac));
+    if (kept->ekfac == NULL)
+        FIM_TRY(build("ekfac", f, &ekfac));
+    FIM_TRY(fim_op_visit(kept->ekfac != NULL ? kept->ekfac : ekfac, collect, &d));
+    FIM_TRY(fim_matrix_new(d.lambda->size1, d.lambda->size2, "KFAC's eigenvalues", &m));
+    FIM_TRY(fim_op_diagonal(kept->kfac != NULL ? kept->kfac : kfac, d.u_a, d.u_g, m));
+    split(d.lambda, m, norm2, out);
 out:
-    gsl_matrix_free(a);
-    gsl_matrix_free(g);
-    gsl_matrix_free(lambda);
-    gsl_vector_free(values_a);
-    gsl_vector_free(values_g);
+    fim_op_free(kfac);
+    fim_op_free(ekfac);
+    gsl_matrix_free(m);
     return status;
 }
 
 static fim_status tekfac_error2(const fim_fisher *f, double norm2, double *out) {
-    fim_method method;
     fim_op *op = NULL;
     double diagonal2;
     fim_status status = FIM_OK;
-    FIM_TRY(fim_method_parse("tekfac", &method));
-    FIM_TRY(fim_approx_build(&method, f, &(fim_approx_options){0}, &op, &(fim_approx_info){0}));
+    FIM_TRY(build("tekfac", f, &op));
     FIM_TRY(fim_op_norm2(op, &diagonal2));
     *out = off_diagonal(diagonal2 / norm2);
 out:
@@ -154,8 +164,8 @@ static bool asks_for_kfac(const fim_study_options *options) {
     return false;
 }
 
-fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
-                               fim_record *record) {
+fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, const study_kept *kept,
+                               double norm, fim_record *record) {
     static const char *const of_kfac[] = {"error_kfac", "error_scaled",     "error_ekfac",
                                           "part_scale", "part_eigenvalues", "part_eigenbasis"};
     const double norm2 = norm * norm;
@@ -163,7 +173,7 @@ fim_status study_decomposition(const fim_study_options *options, const fim_fishe
     char why[200] = "";
     if (!asks_for_kfac(options) || !(norm2 > 0))
         return FIM_OK;
-    fim_status status = kfac_parts(f, norm2, &p);
+    fim_status status = kfac_parts(f, kept, norm2, &p);
     if (status == FIM_ERR_UNAVAILABLE) {
         snprintf(why, sizeof why, "%s", fim_message());
         for (size_t i = 0; i < sizeof of_kfac / sizeof *of_kfac; i++)

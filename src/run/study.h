@@ -27,10 +27,15 @@ void study_solves_allot(study_solves *s, fim_study_options *options);
 
 // ---- Where KFAC's error is (decomposition.c) ----
 
+// Operators that the study has built on its way, or NULL.
+typedef struct study_kept {
+    fim_op *kfac, *ekfac;
+} study_kept;
+
 // The values decomposition_* of a layer, when kfac is among the methods. `norm` is ‖F‖; `record` holds the
 // floors of the Kronecker spectrum and the methods already.
-fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, double norm,
-                               fim_record *record);
+fim_status study_decomposition(const fim_study_options *options, const fim_fisher *f, const study_kept *kept,
+                               double norm, fim_record *record);
 
 // ---- Steps along a sweep of dampings (study_damping.c) ----
 

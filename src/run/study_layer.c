@@ -224,11 +224,12 @@ static fim_status keep_factor(void *context, const char *name, const gsl_matrix 
 }
 
 static fim_status measure(const fim_study_options *options, fim_reference *reference, const fim_op *op,
-                          fim_record *record) {
+                          double inner, fim_record *record) {
     fim_candidate *candidate = NULL;
     fim_status status = fim_candidate_new(reference, op, &candidate);
     if (status != FIM_OK)
         return status;
+    fim_candidate_know_inner(candidate, inner);
     for (size_t i = 0; i < options->n_metrics; i++) {
         double value = NAN;
         char route[200] = "";
@@ -250,7 +251,7 @@ out:
 
 static fim_status study_method(const fim_study_options *options, const fim_method *method,
                                const fim_fisher *f, fim_reference *reference, const fim_steps *steps,
-                               fim_record *record) {
+                               study_kept *kept, fim_record *record) {
     fim_op *op = NULL;
     fim_approx_info info = {0};
     double seconds = 0;
@@ -263,7 +264,7 @@ static fim_status study_method(const fim_study_options *options, const fim_metho
     }
     if (status != FIM_OK && status != FIM_NOT_CONVERGED)
         goto out;
-    FIM_TRY(measure(options, reference, op, record));
+    FIM_TRY(measure(options, reference, op, info.inner, record));
     FIM_TRY(study_steps_measure(options, steps, op, record));
     FIM_TRY(fim_record_set(record, "build_seconds", seconds, ""));
     if (info.iterative) {
@@ -274,6 +275,13 @@ static fim_status study_method(const fim_study_options *options, const fim_metho
     }
     if (options->factors)
         FIM_TRY(fim_op_visit(op, keep_factor, record));
+    fim_op **keep = strcmp(method->name, "kfac") == 0    ? &kept->kfac
+                    : strcmp(method->name, "ekfac") == 0 ? &kept->ekfac
+                                                         : NULL;
+    if (keep != NULL && *keep == NULL) {
+        *keep = op;
+        op = NULL;
+    }
 out:
     fim_op_free(op);
     return status;
@@ -284,6 +292,7 @@ fim_status study_layer(const fim_study_options *options, const fim_fisher *f, co
                        fim_record *record) {
     fim_reference *reference = NULL;
     fim_steps *steps = NULL;
+    study_kept kept = {0};
     char what[128];
     fim_status status = FIM_OK;
     snprintf(what, sizeof what, "layer %.60s: the block and its spectra", record->name);
@@ -297,10 +306,12 @@ fim_status study_layer(const fim_study_options *options, const fim_fisher *f, co
         FIM_TRY(fim_monitor_progress(monitor, what, (double)(done + i), (double)total));
         fim_record *method = NULL;
         FIM_TRY(fim_record_add_child(record, options->methods[i].name, &method));
-        FIM_TRY(study_method(options, &options->methods[i], f, reference, steps, method));
+        FIM_TRY(study_method(options, &options->methods[i], f, reference, steps, &kept, method));
     }
-    FIM_TRY(study_decomposition(options, f, fim_reference_norm(reference), record));
+    FIM_TRY(study_decomposition(options, f, &kept, fim_reference_norm(reference), record));
 out:
+    fim_op_free(kept.kfac);
+    fim_op_free(kept.ekfac);
     fim_steps_free(steps);
     fim_reference_free(reference);
     return fim_context(status, "layer %s", record->name);

@@ -150,12 +150,10 @@ static void plan_method(planner *p, const fim_method *method, double largest_sol
     for (size_t i = 0; i < p->options->n_metrics; i++) {
         const char *metric = p->options->metrics[i]->name;
         snprintf(quantity, sizeof quantity, "%.20s: %.24s", name, metric);
-        if (strcmp(metric, "frobenius_error") == 0)
-            add(p, quantity,
-                diagonal ? 2 * p->n * d
-                : basis  ? rotation
-                         : (double)terms * product,
-                diagonal ? 0 : packed_bytes(p), factors, 1, "inner products");
+        if (strcmp(metric, "frobenius_error") == 0 && (diagonal || basis))
+            add(p, quantity, 2 * d, 0, 8 * d, 1, "an inner product that the build has made");
+        else if (strcmp(metric, "frobenius_error") == 0)
+            add(p, quantity, (double)terms * product, packed_bytes(p), factors, 1, "inner products");
         if (strcmp(metric, "spectral_norm_error") == 0)
             iterate(p, quantity, true,
                     diagonal ? p->frame * p->d_g

@@ -263,6 +263,22 @@ Test(contract, traces_are_kept) {
         }
 }
 
+Test(contract, an_inner_product_that_a_build_tells_is_that_of_the_dense_matrices) {
+    static const char *const tellers[] = {"diagonal", "ekfac", "tekfac"};
+    for (size_t i = 0; i < BLOCKS; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            const built a = build(tellers[k], blocks[i].f);
+            cr_assert(epsilon_eq(dbl, a.info.inner, plain_dot(blocks[i].dense, a.dense),
+                                 1e-13 * blocks[i].norm * blocks[i].norm),
+                      "%s of %s", tellers[k], blocks[i].name);
+            fim_op_free(a.op);
+        }
+        const built other = build("kfac", blocks[i].f);
+        cr_assert(isnan(other.info.inner));
+        fim_op_free(other.op);
+    }
+}
+
 Test(contract, kfac_does_not_keep_the_trace) {
     const built a = build("kfac", blocks[5].f);
     const double trace = plain_trace(blocks[5].dense);
