@@ -151,7 +151,7 @@ typedef struct fim_cg_info {
 fim_status fim_cg(const fim_map *map, const double *b, const fim_cg_options *options, double *x,
                   fim_cg_info *info);
 
-// ---- Symmetric Lanczos with full reorthogonalization and thick restart ----
+// ---- Symmetric Lanczos with partial reorthogonalization and thick restart ----
 //
 // A symmetric map is a fim_map with rows == columns, applied with transposed = false alone.
 
@@ -180,9 +180,10 @@ typedef struct fim_lanczos_info {
 } fim_lanczos_info;
 
 // The first k eigenvalues of M in the order asked for: values (k), and unless NULL vectors (k, n),
-// orthonormal, one a row. k <= n. Every value is within residual · max|λ| of an eigenvalue, and the square of
-// that over its distance to the others. FIM_NOT_CONVERGED leaves the best found in the outputs and the
-// residual in `info`; FIM_ERR_BUDGET when k + 3 vectors of the basis do not fit.
+// orthonormal, one a row (which is slower: without them the basis is orthogonal to the smaller of tolerance
+// and √ε alone). k <= n. Every value is within residual · max|λ| of an eigenvalue, and the square of that
+// over its distance to the others. FIM_NOT_CONVERGED leaves the best found in the outputs and the residual in
+// `info`; FIM_ERR_BUDGET when k + 3 vectors of the basis do not fit.
 fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *options, gsl_vector *values,
                        gsl_matrix *vectors, fim_lanczos_info *info);
 

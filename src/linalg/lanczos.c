@@ -1,20 +1,26 @@
-// Extreme eigenvalues of a symmetric map by the Lanczos process with full reorthogonalization and thick
-// restart (Wu & Simon, SIAM J. Matrix Anal. Appl. 22, 2000).
+// Extreme eigenvalues of a symmetric map by the Lanczos process with partial reorthogonalization (Simon,
+// Math. Comp. 42, 1984) and thick restart (Wu & Simon, SIAM J. Matrix Anal. Appl. 22, 2000).
 //
 // The recurrence keeps orthonormal q_0..q_j with
 //     M Q = Q T + β q_j e_lastᵀ,
 // T small and symmetric. With T = Y Θ Yᵀ, the Ritz vector Q y_i misses its equation by β |Y[last, i]|: that
 // is the residual which stops the iteration. A restart keeps the wanted Ritz vectors instead of starting
-// over: M q_j then couples to all of them, which the Gram-Schmidt coefficients pick up.
+// over: M q_j then couples to all of them, by β Y[last, i].
 //
 // One starting vector meets a multiple eigenvalue once only, and none at all in directions orthogonal to it.
 // So when the Krylov space is complete (β = 0), or when several eigenvalues were asked for, those found are
 // locked and the search goes on among the vectors orthogonal to them, from a random one, until it ends with
 // nothing better.
 //
-// Most of the time goes into Gram-Schmidt, 4 n flops for every vector of the basis and product, from memory.
+// In exact arithmetic M q_j has to be made orthogonal to q_j and q_{j−1} alone, and after a restart once to
+// all. Rounding grows along what has converged; a recurrence in T follows it, and Gram-Schmidt with the whole
+// basis, 4 n flops a vector from memory, is left for the steps before it exceeds √ε: T is accurate to ε until
+// then.
+#include <float.h>
 #include <gsl/gsl_blas.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "krylov.h"
 
@@ -32,6 +38,12 @@ typedef struct workspace {
     gsl_vector *theta;   // (basis): its eigenvalues in the same order
     gsl_matrix *scratch; // (basis, basis)
     gsl_vector *sorted;  // (basis)
+    bool full;           // every step orthogonalizes against all
+    size_t full_to;      // steps up to this one do in any case
+    double loss_most;    // of orthogonality; it comes back as a residual
+    double *omega[2];    // (basis + 1): about what q_j has in common with q_0, …; of q_j and of q_{j−1}
+    size_t coupled;      // the step after a restart, whose vector M couples to all before it
+    double *coupling;    // (basis): by that much
     gsl_vector *locked;  // (k): the wanted values when the present search began
     size_t n_locked;
     double negligible;   // of the options
@@ -47,13 +59,19 @@ static void workspace_clear(workspace *w) {
     gsl_vector_free(w->theta);
     gsl_matrix_free(w->scratch);
     gsl_vector_free(w->sorted);
+    free(w->omega[0]);
+    free(w->omega[1]);
+    free(w->coupling);
     gsl_vector_free(w->locked);
 }
 
 static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, size_t basis,
                                  const fim_lanczos_options *options) {
-    *w = (workspace){
-        .order = options->order, .n = map->rows, .basis = basis, .negligible = options->negligible};
+    *w = (workspace){.order = options->order,
+                     .n = map->rows,
+                     .basis = basis,
+                     .negligible = options->negligible,
+                     .full_to = 1};
     fim_status status = FIM_OK;
     FIM_TRY(krylov_init(&w->krylov, map, basis + 1, options->seed));
     FIM_TRY(fim_matrix_new(basis + 1, w->n, "the Lanczos basis", &w->q));
@@ -62,11 +80,66 @@ static fim_status workspace_init(workspace *w, const fim_map *map, size_t k, siz
     FIM_TRY(fim_vector_new(basis, "its eigenvalues", &w->theta));
     FIM_TRY(fim_matrix_new(basis, basis, "its eigenvectors", &w->scratch));
     FIM_TRY(fim_vector_new(basis, "its eigenvalues", &w->sorted));
+    FIM_TRY(fim_alloc(basis + 1, sizeof(double), "losses of orthogonality", &w->omega[0]));
+    FIM_TRY(fim_alloc(basis + 1, sizeof(double), "losses of orthogonality", &w->omega[1]));
+    FIM_TRY(fim_alloc(basis, sizeof *w->coupling, "couplings to Ritz vectors", &w->coupling));
     FIM_TRY(fim_vector_new(k, "the wanted eigenvalues", &w->locked));
 out:
     if (status != FIM_OK)
         workspace_clear(w);
     return status;
+}
+
+// From q_{j+1} β = M q_j − α q_j − T_{j,j−1} q_{j−1} and M q_i = Σ_k T_ik q_k: what q_{j+1} has in common
+// with the others, q_{j+1} becoming the first of w->omega. The largest |entry|.
+static double follow(workspace *w, size_t j, double beta) {
+    const double *now = w->omega[0];
+    double *next = w->omega[1], worst = 0; // that of q_{j−1} becomes that of q_{j+1}
+    const double rounding = 2 * DBL_EPSILON * w->krylov.scale;
+    for (size_t i = 0; i < j; i++) {
+        double sum = -gsl_matrix_get(w->t, j, j) * now[i] - gsl_matrix_get(w->t, j, j - 1) * next[i];
+        for (size_t k = 0; k <= j; k++)
+            sum += gsl_matrix_get(w->t, i > k ? i : k, i > k ? k : i) * now[k];
+        next[i] = (sum + (sum < 0 ? -rounding : rounding)) / beta;
+        worst = fmax(worst, fabs(next[i]));
+    }
+    next[j] = DBL_EPSILON;
+    next[j + 1] = 1;
+    w->omega[1] = w->omega[0];
+    w->omega[0] = next;
+    return beta > 100 * rounding ? worst : HUGE_VAL;
+}
+
+// Takes away from next = M q_j what it has in common with q_from, …, q_j, and puts it into T. Returns the
+// norm left.
+static double take_away(workspace *w, size_t from, size_t j, double *next) {
+    gsl_matrix_const_view q = gsl_matrix_const_submatrix(w->q, from, 0, j + 1 - from, w->n);
+    return krylov_orthogonalize(&w->krylov, &q.matrix, j + 1 - from, next, w->t->data + j * w->t->tda + from,
+                                1);
+}
+
+// The same for all of the basis, as far as it is needed.
+static double orthogonalize(workspace *w, size_t j, double *next) {
+    if (j == 0)
+        return take_away(w, 0, 0, next);
+    if (w->full || w->searching) { // what was locked is exact to the tolerance only, and M leads back into it
+        take_away(w, j - 1, j, next); // nearly all: one pass over the others is enough
+        return take_away(w, 0, j, next);
+    }
+    if (j == w->coupled) {
+        memcpy(w->t->data + j * w->t->tda, w->coupling, j * sizeof *w->coupling);
+        cblas_dgemv(CblasRowMajor, CblasTrans, (int)j, (int)w->n, -1, w->q->data, (int)w->q->tda, w->coupling,
+                    1, 1, next, 1);
+    }
+    const double length = take_away(w, j == w->coupled ? j : j - 1, j, next);
+    const double loss = follow(w, j, length);
+    if (j > w->full_to && loss <= w->loss_most / sqrt((double)j + 1))
+        return length;
+    if (j > w->full_to)
+        w->full_to = j + 1; // q_{j+2} comes from q_j as well, which is no better than q_{j+1} was
+    for (size_t i = 0; i <= j; i++)
+        w->omega[0][i] = DBL_EPSILON;
+    return krylov_orthogonalize(&w->krylov, w->q, j + 1, next, NULL, 0);
 }
 
 // One step: q_{j+1} from q_j, row j of T, and *beta.
@@ -79,11 +152,7 @@ static fim_status step(workspace *w, size_t j, double *beta) {
     k->scale = fmax(k->scale, krylov_norm(next, w->n));
     for (size_t i = 0; i <= j; i++)
         row[i] = 0;
-    if (j > 1) { // nearly all lies along the last two: taken away first, one pass over the others is enough
-        gsl_matrix_const_view last = gsl_matrix_const_submatrix(w->q, j - 1, 0, 2, w->n);
-        krylov_orthogonalize(k, &last.matrix, 2, next, row + j - 1, 1);
-    }
-    const double length = krylov_orthogonalize(k, w->q, j + 1, next, row, 1);
+    const double length = orthogonalize(w, j, next);
     // With every dimension spent there is no next direction, and nothing is missed.
     *beta = j + 1 < w->n ? krylov_normalize(k, w->q, j + 1, length) : 0;
     return FIM_OK;
@@ -117,11 +186,15 @@ static double largest(const workspace *w, size_t m) {
 }
 
 // Keeps `keep` Ritz vectors of m; q_m stays the next vector.
-static void restart(workspace *w, size_t m, size_t keep) {
+static void restart(workspace *w, size_t m, size_t keep, double beta) {
     krylov_rotate(&w->krylov, false, w->y, w->q, m, keep, w->q);
     gsl_vector_view next = gsl_matrix_row(w->q, keep);
     gsl_vector_const_view last = gsl_matrix_const_row(w->q, m);
     gsl_vector_memcpy(&next.vector, &last.vector);
+    for (size_t i = 0; i < keep; i++)
+        w->coupling[i] = beta * gsl_matrix_get(w->y, i, m - 1);
+    w->coupled = keep;
+    w->full_to = keep + 1;
     gsl_matrix_set_zero(w->t);
     for (size_t i = 0; i < keep; i++)
         gsl_matrix_set(w->t, i, i, gsl_vector_get(w->theta, i));
@@ -157,7 +230,7 @@ static bool confirmed(workspace *w, size_t *m, size_t k, double beta, double tol
     w->n_locked = count;
     w->searching = true;
     w->search_begun = w->krylov.products;
-    restart(w, *m, count);
+    restart(w, *m, count, 0);
     krylov_normalize(&w->krylov, w->q, count, 0);
     *m = count;
     return false;
@@ -214,6 +287,8 @@ fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *
         status = workspace_init(&w, map, k, basis, options);
     if (status != FIM_OK)
         return status;
+    w.loss_most = fmin(tolerance, sqrt(DBL_EPSILON));
+    w.full = vectors != NULL; // they would be orthogonal to √ε only
     if (options->start != NULL)
         cblas_dcopy((int)n, options->start, 1, w.q->data, 1);
     krylov_normalize(&w.krylov, w.q, 0, krylov_norm(w.q->data, n));
@@ -225,7 +300,7 @@ fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *
             FIM_TRY(step(&w, m++, &beta));
             const bool spent = w.krylov.products + 1 + k > most;
             // The small decomposition costs m³; looking at every fourth step keeps it out of the way.
-            if (m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
+            if (m < 32 || m % 4 == 0 || m == basis || spent || m == k || beta == 0) {
                 FIM_TRY(small_eigen(&w, m));
                 last = m;
                 const bool complete = beta == 0 || (settled(&w, m, k, beta, tolerance) &&
@@ -235,7 +310,7 @@ fim_status fim_lanczos(const fim_map *map, size_t k, const fim_lanczos_options *
         }
         if (!done) {
             const size_t keep = k + (basis - k) / 2 < basis ? k + (basis - k) / 2 : basis - 1;
-            restart(&w, m, keep);
+            restart(&w, m, keep, beta);
             m = keep;
             result.restarts++;
         }
