@@ -188,14 +188,30 @@ static void packed_times(const double *packed, size_t d, const double *t, double
         z[i] *= M_SQRT1_2;
 }
 
+// z += Σ g_c (g_c · t), four rows at a time while they stay in the cache.
 static void rows_times(const gsl_matrix *g, size_t first, size_t columns, const double *t, double *z) {
-    for (size_t c = 0; c < columns; c++) {
+    const size_t d = g->size2;
+    size_t c = 0;
+    for (; c + 4 <= columns; c += 4) {
+        const double *r0 = g->data + (first + c) * g->tda, *r1 = r0 + g->tda, *r2 = r1 + g->tda, *r3 = r2 + g->tda;
+        double w0 = 0, w1 = 0, w2 = 0, w3 = 0;
+#pragma omp simd reduction(+ : w0, w1, w2, w3)
+        for (size_t j = 0; j < d; j++) {
+            w0 += r0[j] * t[j];
+            w1 += r1[j] * t[j];
+            w2 += r2[j] * t[j];
+            w3 += r3[j] * t[j];
+        }
+        for (size_t j = 0; j < d; j++)
+            z[j] += w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j];
+    }
+    for (; c < columns; c++) {
         const double *row = g->data + (first + c) * g->tda;
         double weight = 0;
 #pragma omp simd reduction(+ : weight)
-        for (size_t j = 0; j < g->size2; j++)
+        for (size_t j = 0; j < d; j++)
             weight += row[j] * t[j];
-        for (size_t j = 0; j < g->size2; j++)
+        for (size_t j = 0; j < d; j++)
             z[j] += weight * row[j];
     }
 }

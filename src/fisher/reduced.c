@@ -170,8 +170,22 @@ fim_status fim_reduced_output(const fim_reduced *reduced, size_t j, gsl_matrix *
     return FIM_OK;
 }
 
+// samples_apply for ã_n that are the rows of a triangle.
+static fim_status triangle_apply(const fim_samples *s, const gsl_matrix *x, gsl_matrix *y) {
+    gsl_matrix *t = NULL;
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_matrix_copy(x, "a product with the samples", &t));
+    gsl_blas_dtrmm(CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, 1, s->a, t);
+    FIM_TRY(outputs_times(s, t));
+    gsl_matrix_memcpy(y, t);
+    gsl_blas_dtrmm(CblasLeft, CblasLower, CblasTrans, CblasNonUnit, 1.0 / (double)s->n, s->a, y);
+out:
+    gsl_matrix_free(t);
+    return status;
+}
+
 fim_status fim_reduced_apply(const fim_reduced *reduced, const gsl_matrix *x, gsl_matrix *y) {
-    return samples_apply(&reduced->s, x, y);
+    return (reduced->q != NULL ? triangle_apply : samples_apply)(&reduced->s, x, y);
 }
 
 // out = the rows of m picked, through q where there is one; the rest counts as outside.
