@@ -151,11 +151,10 @@ void fim_reduced_free(fim_reduced *reduced);
 size_t fim_reduced_d_a(const fim_reduced *reduced);
 size_t fim_reduced_d_g(const fim_reduced *reduced);
 bool fim_reduced_rotated(const fim_reduced *reduced); // inputs are combined, not picked
-// Diagonal G_n: F̃ falls apart into a block for every output.
-bool fim_reduced_independent(const fim_reduced *reduced);
-// The lower triangle of block (d_a, d_a of the frame) = (1/N) Σ_n G_n,jj ã_n ã_nᵀ of output j, of independent
-// ones.
-fim_status fim_reduced_output(const fim_reduced *reduced, size_t j, gsl_matrix *block);
+// The ã_n as rows (N, d_a of the frame), and the diagonals of the G_n (N, d_g of the frame), NULL where these
+// have anything else: with them F̃ falls apart into a block (1/N) Σ_n G_n,jj ã_n ã_nᵀ for every output j.
+const gsl_matrix *fim_reduced_rows(const fim_reduced *reduced);
+const gsl_matrix *fim_reduced_variances(const fim_reduced *reduced);
 // y = F̃ x, parameter matrices of the frame.
 fim_status fim_reduced_apply(const fim_reduced *reduced, const gsl_matrix *x, gsl_matrix *y);
 // out (d_a or d_g of the frame, k) = Pᵀ M for M (d_a or d_g, k); outside[j] = ‖column j of M − P Pᵀ M‖².

@@ -193,7 +193,8 @@ static void rows_times(const gsl_matrix *g, size_t first, size_t columns, const 
     const size_t d = g->size2;
     size_t c = 0;
     for (; c + 4 <= columns; c += 4) {
-        const double *r0 = g->data + (first + c) * g->tda, *r1 = r0 + g->tda, *r2 = r1 + g->tda, *r3 = r2 + g->tda;
+        const double *r0 = g->data + (first + c) * g->tda, *r1 = r0 + g->tda, *r2 = r1 + g->tda,
+                     *r3 = r2 + g->tda;
         double w0 = 0, w1 = 0, w2 = 0, w3 = 0;
 #pragma omp simd reduction(+ : w0, w1, w2, w3)
         for (size_t j = 0; j < d; j++) {

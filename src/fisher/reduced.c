@@ -151,23 +151,12 @@ out:
     return status;
 }
 
-bool fim_reduced_independent(const fim_reduced *reduced) {
-    return reduced->s.diagonal != NULL;
+const gsl_matrix *fim_reduced_rows(const fim_reduced *reduced) {
+    return reduced->s.a;
 }
 
-fim_status fim_reduced_output(const fim_reduced *reduced, size_t j, gsl_matrix *block) {
-    const fim_samples *s = &reduced->s;
-    gsl_matrix *weighted = NULL;
-    fim_status status = fim_matrix_copy(s->a, "weighted inputs", &weighted);
-    if (status != FIM_OK)
-        return status;
-    for (size_t n = 0; n < s->n; n++) {
-        gsl_vector_view row = gsl_matrix_row(weighted, n);
-        gsl_vector_scale(&row.vector, sqrt(gsl_matrix_get(s->diagonal, n, j) / (double)s->n));
-    }
-    gsl_blas_dsyrk(CblasLower, CblasTrans, 1, weighted, 0, block);
-    gsl_matrix_free(weighted);
-    return FIM_OK;
+const gsl_matrix *fim_reduced_variances(const fim_reduced *reduced) {
+    return reduced->s.diagonal;
 }
 
 // samples_apply for ã_n that are the rows of a triangle.
