@@ -1,7 +1,7 @@
 // kfac: A ⊗ G with A = (1/N) Σ a aᵀ and G = (1/N) Σ G_n (Martens & Grosse 2015, arXiv 1503.05671).
 //
 // Exact when inputs and output covariances are uncorrelated: for N = 1, for the last layer under the gaussian
-// likelihood, and for deep linear networks under it. Cost: 2 N (d_a² + C d_g²) flops, d_a² + d_g² numbers.
+// likelihood, and for deep linear networks under it. Cost: N (d_a² + C d_g²) flops, d_a² + d_g² numbers.
 #include "approx.h"
 #include "fim/linalg.h"
 

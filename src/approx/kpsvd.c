@@ -7,7 +7,7 @@
 //   plus the first triplet of R(F) − vec(A)vec(G)ᵀ: error² = error(kfac)² − σ₁²
 //
 // The first pair is positive semidefinite; a second one is indefinite in general, and so can the sum be. Each
-// product with R(F) costs 2 N (d_a² + C d_g²) flops and F is never formed; R (d_a² + d_g²) numbers.
+// product with R(F) costs N (d_a² + C d_g²) flops and F is never formed; R (d_a² + d_g²) numbers.
 #include "approx.h"
 
 fim_status approx_kpsvd(const fim_fisher *f, const fim_approx_options *options, fim_op **out,

@@ -2,8 +2,8 @@
 // asked of it, and at what price per sample (r columns, d outputs, p = d(d+1)/2):
 //
 //                    rows        packed            diagonal
-//   ⟨G_n, V⟩         2 r d²      2 p (memory)      2 d
-//   Σ w_n G_n        2 r d²      2 p (memory)      2 d
+//   ⟨G_n, V⟩         r d²        2 p (memory)      2 d
+//   Σ w_n G_n        r d²        2 p (memory)      2 d
 //   diag(UᵀG_nU)     2 r d²      2 l² d            2 d²       l live outputs of d
 //   G_n t            4 r d       2 p (memory)      d
 #include <gsl/gsl_blas.h>

@@ -27,6 +27,8 @@ enum {
     DENSE_SLOWDOWN = 4 // of eigensolvers, against products
 };
 
+static const double ORTHOGONALIZED = 0.6; // of the steps of a Lanczos process, about
+
 typedef struct planner {
     const fim_study_options *options;
     double flop_rate, byte_rate;
@@ -61,7 +63,7 @@ static void iterate(planner *p, const char *quantity, bool with_f, double op_flo
                     double basis) {
     const double d = p->frame * p->d_g;
     const bool chain = p->samples.chain;
-    double flops = op_flops, traffic = 8 * basis * d;
+    double flops = op_flops, traffic = 8 * ORTHOGONALIZED * basis * d;
     char route[96];
     if (with_f) {
         flops += 4 * p->n * d +
@@ -126,8 +128,7 @@ static void plan_method(planner *p, const fim_method *method, double largest_sol
     const size_t terms = method->rank > 1 ? method->rank : 1;
     const bool iterative = method->approx->takes_rank || strcmp(name, "deflation") == 0 ||
                            strcmp(name, "lanczos") == 0 || strcmp(name, "kfac-corrected") == 0;
-    const double product =
-        2 * p->n * p->d_a * p->d_a + output_flops(p, 2 * p->n * p->d_g * p->d_g, p->n * p->d_g);
+    const double product = p->n * p->d_a * p->d_a + output_flops(p, p->n * p->d_g * p->d_g, p->n * p->d_g);
     const double rotation =
         2 * p->n * p->d_a * p->d_g + 2 * p->n * p->d_a * p->d_a +
         (p->samples.packed ? 2 * p->n * pow(p->d_g, 3)

@@ -114,7 +114,7 @@ static void end(setting *s) {
     fim_data_clear(&s->data);
 }
 
-// The flops of a kernel; symmetric products count half.
+// The flops of a kernel; symmetric products and forms count half.
 static double flops_of(const setting *s, size_t k) {
     const double n = (double)s->n, d_a = (double)s->d_a, d_g = (double)s->d_g, c = (double)s->columns;
     const double p_a = d_a * (d_a + 1) / 2, p_g = d_g * (d_g + 1) / 2;
@@ -126,9 +126,8 @@ static double flops_of(const setting *s, size_t k) {
             fim_fisher_capture_plan(&s->net, &(fim_fisher_spec){FIM_FISHER_EXACT, 1, 0}, layer, s->n, &plan));
         return plan.flops + 2 * n * (double)fim_net_parameters(&s->net);
     case 1:
-        return n * (d_a * d_a + 2 * c * d_g * d_g);
     case 2:
-        return n * (2 * d_a * d_a + c * d_g * d_g);
+        return n * (d_a * d_a + c * d_g * d_g);
     case 3:
         return n * n * (d_a + c * c * d_g);
     case 4:
