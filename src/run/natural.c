@@ -28,6 +28,7 @@ struct natural {
     double scale;
     fim_method method;
     size_t n_layers, *layers; // all of them: 0, 1, ...
+    size_t *order;            // them again, the dearest first
     size_t refreshes;
     layer_average *averages;
     exact_block *blocks; // of `exact`, instead of averages
@@ -51,7 +52,13 @@ void natural_free(natural *n) {
     free(n->averages);
     free(n->blocks);
     free(n->layers);
+    free(n->order);
     free(n);
+}
+
+// What the eigenproblems of a layer cost, about.
+static double cost(const fim_layer *layer) {
+    return pow((double)fim_layer_d_a(layer), 3) + pow((double)fim_layer_d_g(layer), 3);
 }
 
 fim_status natural_new(const fim_net *net, const fim_train_options *options, double scale, natural **out) {
@@ -66,8 +73,13 @@ fim_status natural_new(const fim_net *net, const fim_train_options *options, dou
         FIM_TRY(fim_alloc(net->n_layers, sizeof *n->averages, "preconditioners", &n->averages));
     }
     FIM_TRY(fim_alloc(net->n_layers, sizeof *n->layers, "the list of layers", &n->layers));
-    for (size_t l = 0; l < net->n_layers; l++)
-        n->layers[l] = l;
+    FIM_TRY(fim_alloc(net->n_layers, sizeof *n->order, "the list of layers", &n->order));
+    for (size_t l = 0; l < net->n_layers; l++) {
+        size_t at = n->layers[l] = l;
+        for (; at > 0 && cost(&net->layers[n->order[at - 1]]) < cost(&net->layers[l]); at--)
+            n->order[at] = n->order[at - 1];
+        n->order[at] = l;
+    }
     *out = n;
     return FIM_OK;
 out:
@@ -121,29 +133,73 @@ out:
     return status;
 }
 
-fim_status natural_average(natural *n, const fim_net *net, const fim_data *data, size_t iteration,
-                           refresh_report *report) {
-    fim_samples *samples = NULL;
-    fim_fisher_spec spec = n->options->fisher;
-    spec.seed = fim_seed_stream(n->options->seed, iteration);
-    fim_status status = fim_alloc(n->n_layers, sizeof *samples, "samples", &samples);
-    if (status != FIM_OK)
-        return status;
-    FIM_TRY(fim_fisher_capture(net, data, &spec, n->layers, n->n_layers, n->options->budget, NULL, samples));
+// ---- Layers side by side: their factors are too small to occupy several threads each ----
+
+typedef struct refreshing {
+    natural *n;
+    size_t iteration;
+    fim_samples *samples; // of all layers
+    const engine_class *class;
+    engine *engine;
+    refresh_report *reports; // of all layers
+} refreshing;
+
+// work(r, l) for all layers l, and the sum of their reports.
+static fim_status each_layer(refreshing *r, fim_status (*work)(void *context, size_t i),
+                             refresh_report *report) {
+    const natural *n = r->n;
+    fim_status status = fim_alloc(n->n_layers, sizeof *r->reports, "reports of layers", &r->reports);
+    if (status == FIM_OK)
+        status = fim_side_by_side(n->n_layers, fim_linalg_threads(), work, r);
+    for (size_t l = 0; status == FIM_OK && l < n->n_layers; l++) {
+        const refresh_report *done = &r->reports[l];
+        report->products += done->products;
+        report->residual = fmax(report->residual, done->residual);
+        report->failed += done->failed;
+        report->changed += done->changed;
+        report->fell_back += done->fell_back;
+    }
+    free(r->reports);
+    return status;
+}
+
+static fim_status average_one(void *context, size_t i) {
+    const refreshing *r = context;
+    const size_t l = r->n->order[i];
+    scale_outputs(&r->samples[l], r->n->scale);
+    return fim_context(average_layer(r->n, r->iteration, &r->samples[l], &r->n->averages[l], &r->reports[l]),
+                       "layer %zu", l);
+}
+
+static fim_status take_exactly(natural *n, fim_samples *samples) {
     for (size_t l = 0; l < n->n_layers; l++) {
         scale_outputs(&samples[l], n->scale);
-        status = n->blocks != NULL
-                     ? exact_take(&n->blocks[l], &samples[l], n->options->inverse.damping, n->options->budget)
-                     : average_layer(n, iteration, &samples[l], &n->averages[l], report);
-        FIM_TRY(fim_context(status, "layer %zu", l));
+        const fim_status status =
+            exact_take(&n->blocks[l], &samples[l], n->options->inverse.damping, n->options->budget);
+        if (status != FIM_OK)
+            return fim_context(status, "layer %zu", l);
     }
+    return FIM_OK;
+}
+
+fim_status natural_average(natural *n, const fim_net *net, const fim_data *data, size_t iteration,
+                           refresh_report *report) {
+    refreshing r = {.n = n, .iteration = iteration};
+    fim_fisher_spec spec = n->options->fisher;
+    spec.seed = fim_seed_stream(n->options->seed, iteration);
+    fim_status status = fim_alloc(n->n_layers, sizeof *r.samples, "samples", &r.samples);
+    if (status != FIM_OK)
+        return status;
+    FIM_TRY(
+        fim_fisher_capture(net, data, &spec, n->layers, n->n_layers, n->options->budget, NULL, r.samples));
+    FIM_TRY(n->blocks != NULL ? take_exactly(n, r.samples) : each_layer(&r, average_one, report));
     report->failed += n->unsolved;
     n->unsolved = 0;
     n->refreshes++;
 out:
     for (size_t l = 0; l < n->n_layers; l++)
-        fim_samples_clear(&samples[l]);
-    free(samples);
+        fim_samples_clear(&r.samples[l]);
+    free(r.samples);
     return status;
 }
 
@@ -155,24 +211,26 @@ static fim_status solve_exactly(void *context, size_t layer, const gsl_matrix *x
     return status == FIM_NOT_CONVERGED ? FIM_OK : fim_context(status, "layer %zu", layer);
 }
 
-fim_status natural_precondition(natural *n, const engine_class *class, engine *e, refresh_report *report) {
-    fim_status status = FIM_OK;
-    if (n->blocks != NULL) {
-        class->solve_with(e, (engine_solver){n, solve_exactly});
-        return FIM_OK;
-    }
-    for (size_t l = 0; l < n->n_layers; l++) {
-        fim_inverse inverse = {0};
-        FIM_TRY(
-            fim_context(fim_inverse_init(n->averages[l].op, &n->options->inverse, &inverse), "layer %zu", l));
-        report->changed += inverse.changed;
-        report->fell_back += inverse.fell_back;
-        status = class->precondition(e, l, &inverse);
-        fim_inverse_clear(&inverse);
-        FIM_TRY(status);
-    }
-out:
+static fim_status precondition_one(void *context, size_t i) {
+    const refreshing *r = context;
+    const size_t l = r->n->order[i];
+    fim_inverse inverse = {0};
+    fim_status status = fim_inverse_init(r->n->averages[l].op, &r->n->options->inverse, &inverse);
+    if (status != FIM_OK)
+        return fim_context(status, "layer %zu", l);
+    r->reports[l].changed = inverse.changed;
+    r->reports[l].fell_back = inverse.fell_back;
+    status = r->class->precondition(r->engine, l, &inverse);
+    fim_inverse_clear(&inverse);
     return status;
+}
+
+fim_status natural_precondition(natural *n, const engine_class *class, engine *e, refresh_report *report) {
+    refreshing r = {.n = n, .class = class, .engine = e};
+    if (n->blocks == NULL)
+        return each_layer(&r, precondition_one, report);
+    class->solve_with(e, (engine_solver){n, solve_exactly});
+    return FIM_OK;
 }
 
 // ---- What a continuation needs ----

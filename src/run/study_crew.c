@@ -114,9 +114,12 @@ out:
 
 typedef struct crew {
     const fim_monitor *monitor; // the caller's
-    double done;                // steps, of all
-    fim_status status;          // of the first that failed; a thread's message is its own, hence a copy
-    char *message;
+    const study_span *span;
+    const size_t *order;
+    fim_status (*work)(void *context, size_t i, const fim_monitor *monitor);
+    void *context;
+    double done; // steps, of all
+    bool failed; // one of them: the others need not go on
 } crew;
 
 typedef struct worker {
@@ -146,17 +149,19 @@ static bool crew_cancelled(void *context) {
     const crew *c = ((const worker *)context)->crew;
     bool stop;
 #pragma omp critical(study_crew)
-    stop =
-        c->status != FIM_OK || (c->monitor->cancelled != NULL && c->monitor->cancelled(c->monitor->context));
+    stop = c->failed || (c->monitor->cancelled != NULL && c->monitor->cancelled(c->monitor->context));
     return stop;
 }
 
-static void crew_end(crew *c, fim_status status) {
+static fim_status crew_work(void *context, size_t k) {
+    crew *c = context;
+    const size_t i = c->order[k];
+    worker self = {c, (double)(c->span->first + i * c->span->steps)};
+    const fim_monitor watch = {&self, crew_progress, crew_note, crew_cancelled};
+    const fim_status status = c->work(c->context, i, &watch);
 #pragma omp critical(study_crew)
-    if (status != FIM_OK && c->status == FIM_OK) {
-        c->status = status;
-        c->message = strdup(fim_message());
-    }
+    c->failed |= status != FIM_OK;
+    return status;
 }
 
 fim_status study_crew_run(const fim_study_shares *shares, const study_span *span, const fim_monitor *monitor,
@@ -169,23 +174,15 @@ fim_status study_crew_run(const fim_study_shares *shares, const study_span *span
             status = work(context, i, monitor);
         return status;
     }
-    crew c = {.monitor = monitor != NULL ? monitor : &silent, .done = (double)span->first};
-    const size_t threads = fim_linalg_product_threads(1);
-#pragma omp parallel for schedule(dynamic, 1) num_threads((int)shares->workers)
-    for (size_t k = 0; k < shares->count; k++) {
-        const size_t i = shares->order[k];
-        worker self = {&c, (double)(span->first + i * span->steps)};
-        const fim_monitor watch = {&self, crew_progress, crew_note, crew_cancelled};
-        if (crew_cancelled(&self))
-            continue;
-        crew_end(&c, work(context, i, &watch));
-    }
-    fim_linalg_product_threads(threads);
-    if (c.status == FIM_OK)
-        status = fim_monitor_progress(
-            monitor, "analyzing", (double)(span->first + shares->count * span->steps), (double)span->total);
-    else
-        status = FIM_FAIL(c.status, "%s", c.message != NULL ? c.message : "out of memory");
-    free(c.message);
-    return status;
+    crew c = {.monitor = monitor != NULL ? monitor : &silent,
+              .span = span,
+              .order = shares->order,
+              .work = work,
+              .context = context,
+              .done = (double)span->first};
+    status = fim_side_by_side(shares->count, shares->workers, crew_work, &c);
+    if (status != FIM_OK)
+        return status;
+    return fim_monitor_progress(monitor, "analyzing", (double)(span->first + shares->count * span->steps),
+                                (double)span->total);
 }
