@@ -32,32 +32,59 @@ static void squared_lengths(const gsl_matrix *rows, size_t columns, double *q) {
     }
 }
 
+// ---- Chunks side by side: each is a product on one thread, and what is made of it while it is in the cache
+// ----
+
+typedef struct chunks {
+    const gsl_matrix *rows, *factor; // the factor NULL for the identity
+    size_t columns, step;
+    double *q;           // of every sample
+    gsl_matrix *squares; // so too
+} chunks;
+
+static fim_status each_chunk(chunks *c, fim_status (*work)(void *context, size_t i)) {
+    c->step = chunk_rows(c->rows->size1, c->columns, c->rows->size2);
+    return fim_side_by_side((c->rows->size1 + c->step - 1) / c->step, fim_linalg_threads(), work, c);
+}
+
+// Rows of chunk i.
+static size_t chunk_count(const chunks *c, size_t i) {
+    const size_t left = c->rows->size1 - i * c->step;
+    return left < c->step ? left : c->step;
+}
+
+static fim_status quadratic_chunk(void *context, size_t i) {
+    const chunks *c = context;
+    const size_t d = c->rows->size2, first = i * c->step;
+    gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->rows, first, 0, chunk_count(c, i), d);
+    gsl_matrix *product = NULL;
+    fim_status status = fim_matrix_copy(&x.matrix, "a chunk of samples", &product);
+    if (status != FIM_OK)
+        return status;
+    gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 2, c->factor, product);
+    for (size_t r = 0; r < product->size1; r++)
+        c->q[(first + r) / c->columns] +=
+            cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, product->data + r * d, 1);
+    gsl_matrix_free(product);
+    return FIM_OK;
+}
+
 // xᵀMx = 2 xᵀLx, L the lower triangle of M with half of its diagonal: half of the flops.
 fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matrix *m, double *q) {
-    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
-    gsl_matrix *scratch = NULL, *triangle = NULL;
-    fim_status status = FIM_OK;
+    const size_t d = rows->size2;
+    gsl_matrix *triangle = NULL;
     memset(q, 0, rows->size1 / columns * sizeof *q);
     if (is_identity(m)) { // a partial trace
         squared_lengths(rows, columns, q);
         return FIM_OK;
     }
-    FIM_TRY(fim_matrix_new(step, d, "a chunk of samples", &scratch));
-    FIM_TRY(fim_matrix_copy(m, "a triangle", &triangle));
+    fim_status status = fim_matrix_copy(m, "a triangle", &triangle);
+    if (status != FIM_OK)
+        return status;
     for (size_t i = 0; i < d; i++)
         triangle->data[i * d + i] /= 2;
-    for (size_t first = 0; first < rows->size1; first += step) {
-        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
-        gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
-        gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
-        gsl_matrix_memcpy(&y.matrix, &x.matrix);
-        gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 2, triangle, &y.matrix);
-        for (size_t r = 0; r < count; r++)
-            q[(first + r) / columns] +=
-                cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, scratch->data + r * d, 1);
-    }
-out:
-    gsl_matrix_free(scratch);
+    status =
+        each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q}, quadratic_chunk);
     gsl_matrix_free(triangle);
     return status;
 }
@@ -94,30 +121,30 @@ fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl
     return FIM_OK;
 }
 
-fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
-    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
-    gsl_matrix *scratch = NULL;
-    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
+static fim_status squares_chunk(void *context, size_t i) {
+    const chunks *c = context;
+    const size_t d = c->rows->size2, first = i * c->step;
+    gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->rows, first, 0, chunk_count(c, i), d);
+    gsl_matrix *product = NULL;
+    fim_status status = fim_matrix_copy(&x.matrix, "a chunk of samples", &product);
     if (status != FIM_OK)
         return status;
-    gsl_matrix_set_zero(squares);
-    for (size_t first = 0; first < rows->size1; first += step) {
-        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
-        gsl_matrix_const_view x = gsl_matrix_const_submatrix(rows, first, 0, count, rows->size2);
-        gsl_matrix_view y = gsl_matrix_submatrix(scratch, 0, 0, count, d);
-        if (u != NULL)
-            gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, u, 0, &y.matrix);
-        else
-            gsl_matrix_memcpy(&y.matrix, &x.matrix);
-        for (size_t r = 0; r < count; r++) {
-            const double *source = scratch->data + r * d;
-            double *sum = squares->data + (first + r) / columns * squares->tda;
-            for (size_t j = 0; j < d; j++)
-                sum[j] += source[j] * source[j];
-        }
+    if (c->factor != NULL)
+        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, c->factor, 0, product);
+    for (size_t r = 0; r < product->size1; r++) {
+        const double *source = product->data + r * d;
+        double *sum = c->squares->data + (first + r) / c->columns * c->squares->tda;
+        for (size_t j = 0; j < d; j++)
+            sum[j] += source[j] * source[j];
     }
-    gsl_matrix_free(scratch);
+    gsl_matrix_free(product);
     return FIM_OK;
+}
+
+fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
+    gsl_matrix_set_zero(squares);
+    return each_chunk(&(chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares},
+                      squares_chunk);
 }
 
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {
