@@ -13,8 +13,9 @@
 #include "capture.h"
 #include "chain.h"
 
-// All that a chunk takes on its way: large enough for a matrix product's full speed.
-enum { CHUNK_BYTES = 384 << 20 };
+// All that chunks take on their way: large enough for a matrix product's full speed. Side by side they have
+// so many rows at least, and are so many for each thread.
+enum { CHUNK_BYTES = 384 << 20, CHUNK_ROWS = 256, CHUNKS_EACH = 4 };
 
 static gsl_matrix_view rows_of(gsl_matrix *m, size_t first, size_t count) {
     return gsl_matrix_submatrix(m, first, 0, count, m->size2);
@@ -223,13 +224,12 @@ static size_t numbers_on_the_way(const capture *c, size_t widest) {
     return numbers + buffers;
 }
 
-static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, size_t budget,
-                           fim_samples *out) {
+// What the layers keep; *left is the budget without it.
+static fim_status allocate_samples(const capture *c, const size_t *layers, size_t n_layers, size_t budget,
+                                   size_t *left, fim_samples *out) {
     const size_t n = c->data->x->size1;
-    size_t widest = 0, bytes = 0;
+    size_t bytes = 0;
     fim_status status = FIM_OK;
-    for (size_t l = 0; l < c->net->n_layers; l++)
-        widest = fim_layer_d_g(&c->net->layers[l]) > widest ? fim_layer_d_g(&c->net->layers[l]) : widest;
     for (size_t i = 0; i < n_layers; i++) {
         const fim_layer *layer = &c->net->layers[layers[i]];
         const size_t d_a = fim_layer_d_a(layer), d_g = fim_layer_d_g(layer), kept = c->steps[layers[i]].kept;
@@ -252,13 +252,48 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
             FIM_TRY(chain_new(c->net, layers[i], n, &out[i].chain));
         }
     }
-    const size_t room = budget - bytes < CHUNK_BYTES ? budget - bytes : CHUNK_BYTES;
-    c->chunk = room / sizeof(double) / numbers_on_the_way(c, widest);
-    c->chunk = c->chunk < 1 ? 1 : c->chunk > n ? n : c->chunk;
+    *left = budget - bytes;
+out:
+    return status;
+}
+
+// Several chunks at a time, each on a thread, or one after the other with threads in its products: chunks of
+// too few rows are slow, and too few chunks leave threads idle. Returns how many go at a time; sets c->chunk.
+static size_t share_out(capture *c, size_t widest, size_t budget) {
+    const size_t n = c->data->x->size1, threads = fim_linalg_threads();
+    const size_t room = (budget < CHUNK_BYTES ? budget : CHUNK_BYTES) / sizeof(double);
+    const size_t most = room / numbers_on_the_way(c, widest);
+    const size_t columns = c->steps[capture_top(c)].columns, tangents = most_tangents(c);
+    const size_t rows = tangents > columns ? tangents : columns, least = (CHUNK_ROWS + rows - 1) / rows;
+    const size_t even = n / (CHUNKS_EACH * threads),
+                 side_by_side = even < most / threads ? even : most / threads;
+    if (threads > 1 && side_by_side >= least) {
+        c->chunk = side_by_side;
+        return threads;
+    }
+    c->chunk = most < 1 ? 1 : most > n ? n : most;
+    return 1;
+}
+
+static void passage_clear(capture *c) {
+    for (size_t l = 0; c->factor != NULL && l < c->net->n_layers; l++)
+        gsl_matrix_free(c->factor[l]);
+    free(c->factor);
+    gsl_matrix_free(c->start);
+    gsl_matrix_free(c->tangents);
+    free(c->live);
+    free(c->n_live);
+    fim_trace_clear(&c->trace);
+}
+
+// What a chunk takes on its way.
+static fim_status passage_init(capture *c, size_t widest) {
+    const size_t tangents = most_tangents(c);
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(c->net->n_layers, sizeof *c->factor, "output factors", &c->factor));
     FIM_TRY(fim_trace_init(&c->trace, c->net, c->chunk));
     FIM_TRY(fim_alloc(fim_size_mul(c->chunk, widest), sizeof *c->live, "live outputs", &c->live));
     FIM_TRY(fim_alloc(c->chunk, sizeof *c->n_live, "live outputs", &c->n_live));
-    const size_t tangents = most_tangents(c);
     if (tangents > 0) {
         FIM_TRY(fim_matrix_new(c->chunk * tangents, widest, "tangents", &c->start));
         FIM_TRY(fim_matrix_new(c->chunk * tangents, widest, "tangents", &c->tangents));
@@ -268,6 +303,39 @@ static fim_status allocate(capture *c, const size_t *layers, size_t n_layers, si
             FIM_TRY(fim_matrix_new(c->chunk * c->steps[l].columns, fim_layer_d_g(&c->net->layers[l]),
                                    "output factors", &c->factor[l]));
 out:
+    return status;
+}
+
+// Chunks on their way, each in one of the passages.
+typedef struct crossing {
+    capture *passages;
+    bool *taken;
+    const size_t *layers;
+    size_t n_layers, done;
+    const fim_monitor *monitor;
+    fim_samples *samples;
+} crossing;
+
+static fim_status cross(void *context, size_t i) {
+    crossing *k = context;
+    const size_t chunk = k->passages->chunk, n = k->passages->data->x->size1, first = i * chunk;
+    const size_t count = n - first < chunk ? n - first : chunk;
+    size_t at = 0;
+    fim_status status;
+#pragma omp critical(crossing)
+    {
+        status = fim_monitor_progress(k->monitor, "capturing samples", (double)k->done, (double)n);
+        while (k->taken[at])
+            at++;
+        k->taken[at] = true;
+    }
+    if (status == FIM_OK)
+        status = capture_chunk(&k->passages[at], k->layers, k->n_layers, first, count, k->samples);
+#pragma omp critical(crossing)
+    {
+        k->taken[at] = false;
+        k->done += count;
+    }
     return status;
 }
 
@@ -306,18 +374,25 @@ fim_status capture_rows(const fim_net *net, const fim_data *data, size_t origin,
     if (status != FIM_OK || n_layers == 0)
         return status;
     capture c = {.net = net, .data = data, .spec = spec, .origin = origin};
-    fim_samples *samples = NULL;
+    crossing k = {.layers = layers, .n_layers = n_layers, .monitor = monitor};
     const size_t n = data->x->size1;
+    size_t workers = 0, widest = 0, left;
+    fim_samples *samples = NULL;
+    for (size_t l = 0; l < net->n_layers; l++)
+        widest = fim_layer_d_g(&net->layers[l]) > widest ? fim_layer_d_g(&net->layers[l]) : widest;
     FIM_TRY(fim_alloc(n_layers, sizeof *samples, "samples", &samples));
     FIM_TRY(fim_alloc(net->n_layers, sizeof *c.steps, "a capture's plan", &c.steps));
-    FIM_TRY(fim_alloc(net->n_layers, sizeof *c.factor, "output factors", &c.factor));
     FIM_TRY(plan_capture(net, layers, n_layers, columns_of(net, spec), capture_exact(&c), c.steps));
-    FIM_TRY(allocate(&c, layers, n_layers, budget, samples));
-    for (size_t first = 0; first < n; first += c.chunk) {
-        FIM_TRY(fim_monitor_progress(monitor, "capturing samples", (double)first, (double)n));
-        const size_t count = n - first < c.chunk ? n - first : c.chunk;
-        FIM_TRY(capture_chunk(&c, layers, n_layers, first, count, samples));
+    FIM_TRY(allocate_samples(&c, layers, n_layers, budget, &left, samples));
+    workers = share_out(&c, widest, left);
+    FIM_TRY(fim_alloc(workers, sizeof *k.taken, "chunks on their way", &k.taken));
+    FIM_TRY(fim_alloc(workers, sizeof *k.passages, "chunks on their way", &k.passages));
+    for (size_t w = 0; w < workers; w++) {
+        k.passages[w] = c;
+        FIM_TRY(passage_init(&k.passages[w], widest));
     }
+    k.samples = samples;
+    FIM_TRY(fim_side_by_side((n + c.chunk - 1) / c.chunk, workers, cross, &k));
     for (size_t i = 0; i < n_layers; i++)
         FIM_TRY(fim_context(fim_samples_check(&samples[i]), "layer %zu", layers[i]));
     FIM_TRY(fim_monitor_progress(monitor, "capturing samples", (double)n, (double)n));
@@ -325,15 +400,12 @@ fim_status capture_rows(const fim_net *net, const fim_data *data, size_t origin,
 out:
     for (size_t i = 0; status != FIM_OK && samples != NULL && i < n_layers; i++)
         fim_samples_clear(&samples[i]);
-    for (size_t l = 0; c.factor != NULL && l < net->n_layers; l++)
-        gsl_matrix_free(c.factor[l]);
-    free(c.factor);
-    gsl_matrix_free(c.start);
-    gsl_matrix_free(c.tangents);
-    free(c.live);
-    free(c.n_live);
+    for (size_t w = 0; k.passages != NULL && w < workers; w++)
+        if (k.passages[w].net != NULL)
+            passage_clear(&k.passages[w]);
+    free(k.passages);
+    free(k.taken);
     free(c.steps);
     free(samples);
-    fim_trace_clear(&c.trace);
     return status;
 }
