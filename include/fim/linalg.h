@@ -21,10 +21,11 @@ void fim_linalg_setup(size_t threads);
 size_t fim_linalg_product_threads(size_t threads);
 // Threads in use.
 size_t fim_linalg_threads(void);
-// work(context, i) for every i < count, up to `workers` at a time and beginning with the first, each on one
-// thread. After a failure no other begins; the first failure is handed on with its message.
-fim_status fim_side_by_side(size_t count, size_t workers, fim_status (*work)(void *context, size_t i),
-                            void *context);
+// work(context, worker, i) for every i < count, up to `workers` at a time and beginning with the first, each
+// on one thread; no two at a time have the same worker, a number below `workers`. After a failure no other
+// begins; the first failure is handed on with its message.
+fim_status fim_side_by_side(size_t count, size_t workers,
+                            fim_status (*work)(void *context, size_t worker, size_t i), void *context);
 // "OpenBLAS 0.3.21 ... SkylakeX ... from /lib/...": which library answers cblas_dgemm, and with which
 // kernels.
 const char *fim_linalg_describe(char *buffer, size_t size);

@@ -306,36 +306,26 @@ out:
     return status;
 }
 
-// Chunks on their way, each in one of the passages.
+// Chunks on their way, each in the passage of its worker.
 typedef struct crossing {
     capture *passages;
-    bool *taken;
     const size_t *layers;
     size_t n_layers, done;
     const fim_monitor *monitor;
     fim_samples *samples;
 } crossing;
 
-static fim_status cross(void *context, size_t i) {
+static fim_status cross(void *context, size_t worker, size_t i) {
     crossing *k = context;
     const size_t chunk = k->passages->chunk, n = k->passages->data->x->size1, first = i * chunk;
     const size_t count = n - first < chunk ? n - first : chunk;
-    size_t at = 0;
     fim_status status;
 #pragma omp critical(crossing)
-    {
-        status = fim_monitor_progress(k->monitor, "capturing samples", (double)k->done, (double)n);
-        while (k->taken[at])
-            at++;
-        k->taken[at] = true;
-    }
+    status = fim_monitor_progress(k->monitor, "capturing samples", (double)k->done, (double)n);
     if (status == FIM_OK)
-        status = capture_chunk(&k->passages[at], k->layers, k->n_layers, first, count, k->samples);
+        status = capture_chunk(&k->passages[worker], k->layers, k->n_layers, first, count, k->samples);
 #pragma omp critical(crossing)
-    {
-        k->taken[at] = false;
-        k->done += count;
-    }
+    k->done += count;
     return status;
 }
 
@@ -385,7 +375,6 @@ fim_status capture_rows(const fim_net *net, const fim_data *data, size_t origin,
     FIM_TRY(plan_capture(net, layers, n_layers, columns_of(net, spec), capture_exact(&c), c.steps));
     FIM_TRY(allocate_samples(&c, layers, n_layers, budget, &left, samples));
     workers = share_out(&c, widest, left);
-    FIM_TRY(fim_alloc(workers, sizeof *k.taken, "chunks on their way", &k.taken));
     FIM_TRY(fim_alloc(workers, sizeof *k.passages, "chunks on their way", &k.passages));
     for (size_t w = 0; w < workers; w++) {
         k.passages[w] = c;
@@ -404,7 +393,6 @@ out:
         if (k.passages[w].net != NULL)
             passage_clear(&k.passages[w]);
     free(k.passages);
-    free(k.taken);
     free(c.steps);
     free(samples);
     return status;

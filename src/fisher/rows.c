@@ -1,6 +1,7 @@
 // Sums over samples given as rows, in chunks that stay in the cache: each is one matrix product and a sweep.
 #include <gsl/gsl_blas.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "block.h"
@@ -38,13 +39,21 @@ static void squared_lengths(const gsl_matrix *rows, size_t columns, double *q) {
 typedef struct chunks {
     const gsl_matrix *rows, *factor; // the factor NULL for the identity
     size_t columns, step;
+    const double *w;     // weights of the samples
     double *q;           // of every sample
     gsl_matrix *squares; // so too
+    gsl_matrix **sums;   // of every worker, lower triangles
 } chunks;
 
-static fim_status each_chunk(chunks *c, fim_status (*work)(void *context, size_t i)) {
-    c->step = chunk_rows(c->rows->size1, c->columns, c->rows->size2);
-    return fim_side_by_side((c->rows->size1 + c->step - 1) / c->step, fim_linalg_threads(), work, c);
+// As many chunks for each worker, of nearly the same size.
+static fim_status each_chunk(chunks *c, size_t workers,
+                             fim_status (*work)(void *context, size_t worker, size_t i)) {
+    const size_t samples = c->rows->size1 / c->columns;
+    const size_t most = chunk_rows(c->rows->size1, c->columns, c->rows->size2) / c->columns;
+    const size_t rounds = (samples + most * workers - 1) / (most * workers);
+    const size_t each = (samples + rounds * workers - 1) / (rounds * workers);
+    c->step = each * c->columns;
+    return fim_side_by_side((samples + each - 1) / each, workers, work, c);
 }
 
 // Rows of chunk i.
@@ -53,7 +62,8 @@ static size_t chunk_count(const chunks *c, size_t i) {
     return left < c->step ? left : c->step;
 }
 
-static fim_status quadratic_chunk(void *context, size_t i) {
+static fim_status quadratic_chunk(void *context, size_t worker, size_t i) {
+    (void)worker;
     const chunks *c = context;
     const size_t d = c->rows->size2, first = i * c->step;
     gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->rows, first, 0, chunk_count(c, i), d);
@@ -83,45 +93,65 @@ fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matr
         return status;
     for (size_t i = 0; i < d; i++)
         triangle->data[i * d + i] /= 2;
-    status =
-        each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q}, quadratic_chunk);
+    status = each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q},
+                        fim_linalg_threads(), quadratic_chunk);
     gsl_matrix_free(triangle);
     return status;
 }
 
 // Weighted rows of either sign are two symmetric products, at half of the flops of a general one.
-fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m) {
-    const size_t d = rows->size2, step = chunk_rows(rows->size1, columns, d);
-    gsl_matrix *scratch = NULL;
-    fim_status status = fim_matrix_new(step, d, "a chunk of samples", &scratch);
+static fim_status sum_chunk(void *context, size_t worker, size_t i) {
+    const chunks *c = context;
+    const gsl_matrix *rows = c->rows;
+    gsl_matrix *sum = c->sums[worker], *scaled = NULL;
+    const size_t d = rows->size2, first = i * c->step, count = chunk_count(c, i);
+    size_t positive = 0, negative = count; // the rows from the front, and those from the back
+    fim_status status = fim_matrix_new(count, d, "a chunk of samples", &scaled);
     if (status != FIM_OK)
         return status;
-    gsl_matrix_set_zero(m);
-    for (size_t first = 0; first < rows->size1; first += step) {
-        const size_t count = rows->size1 - first < step ? rows->size1 - first : step;
-        size_t positive = 0, negative = count; // the rows from the front, and those from the back
-        for (size_t r = 0; r < count; r++) {
-            const double weight = w[(first + r) / columns], *source = rows->data + (first + r) * rows->tda;
-            const double root = sqrt(fabs(weight));
-            double *out = scratch->data + (weight > 0 ? positive++ : --negative) * d;
-            for (size_t j = 0; j < d; j++)
-                out[j] = root * source[j];
-        }
-        if (positive > 0)
-            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)positive, 1, scratch->data,
-                        (int)d, 1, m->data, (int)m->tda);
-        if (positive < count)
-            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)(count - positive), -1,
-                        scratch->data + positive * d, (int)d, 1, m->data, (int)m->tda);
+    for (size_t r = 0; r < count; r++) {
+        const double weight = c->w[(first + r) / c->columns], *source = rows->data + (first + r) * rows->tda;
+        const double root = sqrt(fabs(weight));
+        double *out = scaled->data + (weight > 0 ? positive++ : --negative) * d;
+        for (size_t j = 0; j < d; j++)
+            out[j] = root * source[j];
     }
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < i; j++)
-            m->data[j * m->tda + i] = m->data[i * m->tda + j];
-    gsl_matrix_free(scratch);
+    if (positive > 0)
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)positive, 1, scaled->data, (int)d, 1,
+                    sum->data, (int)sum->tda);
+    if (positive < count)
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)(count - positive), -1,
+                    scaled->data + positive * d, (int)d, 1, sum->data, (int)sum->tda);
+    gsl_matrix_free(scaled);
     return FIM_OK;
 }
 
-static fim_status squares_chunk(void *context, size_t i) {
+// Every further worker has a sum of its own, where these are small beside the samples.
+fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m) {
+    const size_t d = rows->size2, threads = fim_linalg_threads();
+    const size_t workers = (threads - 1) * d * d <= scratch_numbers(rows->size1 * d) ? threads : 1;
+    chunks c = {.rows = rows, .columns = columns, .w = w};
+    fim_status status = FIM_OK;
+    FIM_TRY(fim_alloc(workers, sizeof *c.sums, "sums over samples", &c.sums));
+    c.sums[0] = m;
+    for (size_t k = 1; k < workers; k++)
+        FIM_TRY(fim_matrix_new(d, d, "sums over samples", &c.sums[k]));
+    gsl_matrix_set_zero(m);
+    FIM_TRY(each_chunk(&c, workers, sum_chunk));
+    for (size_t k = 1; k < workers; k++)
+        gsl_matrix_add(m, c.sums[k]);
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < i; j++)
+            m->data[j * m->tda + i] = m->data[i * m->tda + j];
+out:
+    for (size_t k = 1; c.sums != NULL && k < workers; k++)
+        gsl_matrix_free(c.sums[k]);
+    free(c.sums);
+    return status;
+}
+
+static fim_status squares_chunk(void *context, size_t worker, size_t i) {
+    (void)worker;
     const chunks *c = context;
     const size_t d = c->rows->size2, first = i * c->step;
     gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->rows, first, 0, chunk_count(c, i), d);
@@ -144,7 +174,7 @@ static fim_status squares_chunk(void *context, size_t i) {
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
     gsl_matrix_set_zero(squares);
     return each_chunk(&(chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares},
-                      squares_chunk);
+                      fim_linalg_threads(), squares_chunk);
 }
 
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {

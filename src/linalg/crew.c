@@ -1,4 +1,5 @@
 // Independent pieces of work on threads of their own.
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,13 @@ static void note(failure *first, fim_status status) {
     *first = (failure){status, strdup(fim_message())};
 }
 
-fim_status fim_side_by_side(size_t count, size_t workers, fim_status (*work)(void *context, size_t i),
-                            void *context) {
+fim_status fim_side_by_side(size_t count, size_t workers,
+                            fim_status (*work)(void *context, size_t worker, size_t i), void *context) {
     failure first = {FIM_OK, NULL};
     if (workers <= 1) {
         fim_status status = FIM_OK;
         for (size_t i = 0; i < count && status == FIM_OK; i++)
-            status = work(context, i);
+            status = work(context, 0, i);
         return status;
     }
     const size_t threads = fim_linalg_product_threads(1);
@@ -33,7 +34,7 @@ fim_status fim_side_by_side(size_t count, size_t workers, fim_status (*work)(voi
         bool go;
 #pragma omp critical(side_by_side)
         go = first.status == FIM_OK;
-        const fim_status status = go ? work(context, i) : FIM_OK;
+        const fim_status status = go ? work(context, (size_t)omp_get_thread_num(), i) : FIM_OK;
 #pragma omp critical(side_by_side)
         note(&first, status);
     }

@@ -145,7 +145,7 @@ typedef struct refreshing {
 } refreshing;
 
 // work(r, l) for all layers l, and the sum of their reports.
-static fim_status each_layer(refreshing *r, fim_status (*work)(void *context, size_t i),
+static fim_status each_layer(refreshing *r, fim_status (*work)(void *context, size_t worker, size_t i),
                              refresh_report *report) {
     const natural *n = r->n;
     fim_status status = fim_alloc(n->n_layers, sizeof *r->reports, "reports of layers", &r->reports);
@@ -163,7 +163,8 @@ static fim_status each_layer(refreshing *r, fim_status (*work)(void *context, si
     return status;
 }
 
-static fim_status average_one(void *context, size_t i) {
+static fim_status average_one(void *context, size_t worker, size_t i) {
+    (void)worker;
     const refreshing *r = context;
     const size_t l = r->n->order[i];
     scale_outputs(&r->samples[l], r->n->scale);
@@ -211,7 +212,8 @@ static fim_status solve_exactly(void *context, size_t layer, const gsl_matrix *x
     return status == FIM_NOT_CONVERGED ? FIM_OK : fim_context(status, "layer %zu", layer);
 }
 
-static fim_status precondition_one(void *context, size_t i) {
+static fim_status precondition_one(void *context, size_t worker, size_t i) {
+    (void)worker;
     const refreshing *r = context;
     const size_t l = r->n->order[i];
     fim_inverse inverse = {0};

@@ -153,7 +153,8 @@ static bool crew_cancelled(void *context) {
     return stop;
 }
 
-static fim_status crew_work(void *context, size_t k) {
+static fim_status crew_work(void *context, size_t thread, size_t k) {
+    (void)thread;
     crew *c = context;
     const size_t i = c->order[k];
     worker self = {c, (double)(c->span->first + i * c->span->steps)};

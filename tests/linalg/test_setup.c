@@ -43,15 +43,20 @@ typedef struct errands {
     size_t done[20]; // how often
     size_t threads;  // of OpenBLAS meanwhile, at most
     size_t fail_at, cancel_at;
+    bool busy[3], clash; // two had the same worker at a time
 } errands;
 
-static fim_status errand(void *context, size_t i) {
+static fim_status errand(void *context, size_t worker, size_t i) {
     errands *e = context;
 #pragma omp critical
     {
+        e->clash |= worker >= 3 || e->busy[worker];
+        e->busy[worker] = true;
         e->done[i]++;
         e->threads = fim_linalg_threads() > e->threads ? fim_linalg_threads() : e->threads;
     }
+#pragma omp critical
+    e->busy[worker] = false;
     if (i == e->cancel_at)
         return FIM_FAIL(FIM_CANCELLED, "cancelled");
     return i == e->fail_at ? FIM_FAIL(FIM_ERR_VALUE, "errand %zu fails", i) : FIM_OK;
@@ -64,6 +69,7 @@ Test(setup, work_side_by_side_is_done_once_on_one_thread_each) {
         TEST_OK(fim_side_by_side(20, workers, errand, &e));
         for (size_t i = 0; i < 20; i++)
             cr_assert(e.done[i] == 1, "errand %zu by %zu: %zu times", i, workers, e.done[i]);
+        cr_assert(e.clash == false, "two of %zu workers are one", workers);
         cr_assert(e.threads == (workers > 1 ? 1 : 3) && fim_linalg_threads() == 3, "%zu", e.threads);
     }
 }
@@ -83,7 +89,8 @@ Test(setup, the_failure_of_one_ends_the_work_and_tells_why) {
 
 // A cancellation that follows from a failure may be heard of first. Two begin before either has ended: each
 // waits for the other.
-static fim_status meet(void *context, size_t i) {
+static fim_status meet(void *context, size_t worker, size_t i) {
+    (void)worker;
     size_t *arrived = context, seen = 0;
 #pragma omp atomic
     ++*arrived;
