@@ -1,7 +1,7 @@
 // The kernels of the fisher room on random samples: rates of those that compute as shares of dgemm at the
 // same threads, of those that read packed covariances as shares of a copy's bandwidth, one thread and all;
-// then what they cost as the samples and as the width double, beside their flops. With a file name as
-// argument the second part goes there as data, which tests/bench/scaling.gp draws.
+// then what they cost one thread as the samples and as the width double, beside their flops. With a file name
+// as argument the second part goes there as data, which tests/bench/scaling.gp draws.
 #include "bench.h"
 
 typedef struct kernel {
@@ -208,6 +208,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "benchmark: cannot write %s\n", argv[1]);
         return 1;
     }
+    fim_linalg_setup(1); // the small sizes would show what it costs to wake the others
     fprintf(out, "\n# size, seconds, seconds of the first size times the growth of the flops\n");
     for (size_t width = 0; width < 2; width++)
         for (size_t k = 0; k < COMPUTED; k++)
