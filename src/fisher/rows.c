@@ -33,27 +33,31 @@ static void squared_lengths(const gsl_matrix *rows, size_t columns, double *q) {
     }
 }
 
-// ---- Chunks side by side: each is a product on one thread, and what is made of it while it is in the cache
-// ----
+// ---- Side by side: a chunk is a product on one thread, and what is made of it while it is in the cache ----
 
 typedef struct chunks {
     const gsl_matrix *rows, *factor; // the factor NULL for the identity
-    size_t columns, step;
+    size_t columns, step, count;
     const double *w;     // weights of the samples
     double *q;           // of every sample
     gsl_matrix *squares; // so too
-    gsl_matrix **sums;   // of every worker, lower triangles
+    gsl_matrix **sums;   // lower triangles
+    size_t n_sums;
 } chunks;
 
 // As many chunks for each worker, of nearly the same size.
-static fim_status each_chunk(chunks *c, size_t workers,
-                             fim_status (*work)(void *context, size_t worker, size_t i)) {
+static void cut(chunks *c, size_t workers) {
     const size_t samples = c->rows->size1 / c->columns;
     const size_t most = chunk_rows(c->rows->size1, c->columns, c->rows->size2) / c->columns;
     const size_t rounds = (samples + most * workers - 1) / (most * workers);
     const size_t each = (samples + rounds * workers - 1) / (rounds * workers);
     c->step = each * c->columns;
-    return fim_side_by_side((samples + each - 1) / each, workers, work, c);
+    c->count = (samples + each - 1) / each;
+}
+
+static fim_status each_chunk(chunks *c, fim_status (*work)(void *context, size_t worker, size_t i)) {
+    cut(c, fim_linalg_threads());
+    return fim_side_by_side(c->count, fim_linalg_threads(), work, c);
 }
 
 // Rows of chunk i.
@@ -93,19 +97,18 @@ fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matr
         return status;
     for (size_t i = 0; i < d; i++)
         triangle->data[i * d + i] /= 2;
-    status = each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q},
-                        fim_linalg_threads(), quadratic_chunk);
+    status =
+        each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q}, quadratic_chunk);
     gsl_matrix_free(triangle);
     return status;
 }
 
 // Weighted rows of either sign are two symmetric products, at half of the flops of a general one.
-static fim_status sum_chunk(void *context, size_t worker, size_t i) {
-    const chunks *c = context;
+static fim_status add_chunk(const chunks *c, size_t i, gsl_matrix *sum) {
     const gsl_matrix *rows = c->rows;
-    gsl_matrix *sum = c->sums[worker], *scaled = NULL;
     const size_t d = rows->size2, first = i * c->step, count = chunk_count(c, i);
     size_t positive = 0, negative = count; // the rows from the front, and those from the back
+    gsl_matrix *scaled = NULL;
     fim_status status = fim_matrix_new(count, d, "a chunk of samples", &scaled);
     if (status != FIM_OK)
         return status;
@@ -126,25 +129,36 @@ static fim_status sum_chunk(void *context, size_t worker, size_t i) {
     return FIM_OK;
 }
 
-// Every further worker has a sum of its own, where these are small beside the samples.
+static fim_status add_share(void *context, size_t worker, size_t share) {
+    (void)worker;
+    const chunks *c = context;
+    fim_status status = FIM_OK;
+    for (size_t i = share; i < c->count && status == FIM_OK; i += c->n_sums)
+        status = add_chunk(c, i, c->sums[share]);
+    return status;
+}
+
+// Every further thread has a sum of its own, where these are small beside the samples. Which chunks go into
+// which sum does not depend on who is done first: the same numbers again make the same bits.
 fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m) {
     const size_t d = rows->size2, threads = fim_linalg_threads();
-    const size_t workers = (threads - 1) * d * d <= scratch_numbers(rows->size1 * d) ? threads : 1;
     chunks c = {.rows = rows, .columns = columns, .w = w};
     fim_status status = FIM_OK;
-    FIM_TRY(fim_alloc(workers, sizeof *c.sums, "sums over samples", &c.sums));
+    c.n_sums = (threads - 1) * d * d <= scratch_numbers(rows->size1 * d) ? threads : 1;
+    FIM_TRY(fim_alloc(c.n_sums, sizeof *c.sums, "sums over samples", &c.sums));
     c.sums[0] = m;
-    for (size_t k = 1; k < workers; k++)
+    for (size_t k = 1; k < c.n_sums; k++)
         FIM_TRY(fim_matrix_new(d, d, "sums over samples", &c.sums[k]));
     gsl_matrix_set_zero(m);
-    FIM_TRY(each_chunk(&c, workers, sum_chunk));
-    for (size_t k = 1; k < workers; k++)
+    cut(&c, c.n_sums);
+    FIM_TRY(fim_side_by_side(c.n_sums, c.n_sums, add_share, &c));
+    for (size_t k = 1; k < c.n_sums; k++)
         gsl_matrix_add(m, c.sums[k]);
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < i; j++)
             m->data[j * m->tda + i] = m->data[i * m->tda + j];
 out:
-    for (size_t k = 1; c.sums != NULL && k < workers; k++)
+    for (size_t k = 1; c.sums != NULL && k < c.n_sums; k++)
         gsl_matrix_free(c.sums[k]);
     free(c.sums);
     return status;
@@ -174,7 +188,7 @@ static fim_status squares_chunk(void *context, size_t worker, size_t i) {
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
     gsl_matrix_set_zero(squares);
     return each_chunk(&(chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares},
-                      fim_linalg_threads(), squares_chunk);
+                      squares_chunk);
 }
 
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {
