@@ -36,7 +36,7 @@ static void squared_lengths(const gsl_matrix *rows, size_t columns, double *q) {
 // ---- Side by side: a chunk is a product on one thread, and what is made of it while it is in the cache ----
 
 typedef struct chunks {
-    const gsl_matrix *rows, *factor; // the factor NULL for the identity
+    const gsl_matrix *rows, *factor; // lower triangular for q; NULL for the identity
     size_t columns, step, count;
     const double *w;     // weights of the samples
     double *q;           // of every sample
@@ -55,18 +55,14 @@ static void cut(chunks *c, size_t workers) {
     c->count = (samples + each - 1) / each;
 }
 
-static fim_status each_chunk(chunks *c, fim_status (*work)(void *context, size_t worker, size_t i)) {
-    cut(c, fim_linalg_threads());
-    return fim_side_by_side(c->count, fim_linalg_threads(), work, c);
-}
-
 // Rows of chunk i.
 static size_t chunk_count(const chunks *c, size_t i) {
     const size_t left = c->rows->size1 - i * c->step;
     return left < c->step ? left : c->step;
 }
 
-static fim_status quadratic_chunk(void *context, size_t worker, size_t i) {
+// Sums of the products of chunk i with the factor: with the rows themselves into q, of squares else.
+static fim_status sum_products(void *context, size_t worker, size_t i) {
     (void)worker;
     const chunks *c = context;
     const size_t d = c->rows->size2, first = i * c->step;
@@ -75,12 +71,26 @@ static fim_status quadratic_chunk(void *context, size_t worker, size_t i) {
     fim_status status = fim_matrix_copy(&x.matrix, "a chunk of samples", &product);
     if (status != FIM_OK)
         return status;
-    gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 2, c->factor, product);
-    for (size_t r = 0; r < product->size1; r++)
-        c->q[(first + r) / c->columns] +=
-            cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, product->data + r * d, 1);
+    if (c->q != NULL)
+        gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 2, c->factor, product);
+    else if (c->factor != NULL)
+        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, c->factor, 0, product);
+    for (size_t r = 0; r < product->size1; r++) {
+        const size_t sample = (first + r) / c->columns;
+        const double *y = product->data + r * d;
+        double *squares = c->q != NULL ? NULL : c->squares->data + sample * c->squares->tda;
+        if (c->q != NULL)
+            c->q[sample] += cblas_ddot((int)d, x.matrix.data + r * x.matrix.tda, 1, y, 1);
+        for (size_t j = 0; squares != NULL && j < d; j++)
+            squares[j] += y[j] * y[j];
+    }
     gsl_matrix_free(product);
     return FIM_OK;
+}
+
+static fim_status each_chunk(chunks c) {
+    cut(&c, fim_linalg_threads());
+    return fim_side_by_side(c.count, fim_linalg_threads(), sum_products, &c);
 }
 
 // xᵀMx = 2 xᵀLx, L the lower triangle of M with half of its diagonal: half of the flops.
@@ -97,8 +107,7 @@ fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matr
         return status;
     for (size_t i = 0; i < d; i++)
         triangle->data[i * d + i] /= 2;
-    status =
-        each_chunk(&(chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q}, quadratic_chunk);
+    status = each_chunk((chunks){.rows = rows, .factor = triangle, .columns = columns, .q = q});
     gsl_matrix_free(triangle);
     return status;
 }
@@ -164,31 +173,9 @@ out:
     return status;
 }
 
-static fim_status squares_chunk(void *context, size_t worker, size_t i) {
-    (void)worker;
-    const chunks *c = context;
-    const size_t d = c->rows->size2, first = i * c->step;
-    gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->rows, first, 0, chunk_count(c, i), d);
-    gsl_matrix *product = NULL;
-    fim_status status = fim_matrix_copy(&x.matrix, "a chunk of samples", &product);
-    if (status != FIM_OK)
-        return status;
-    if (c->factor != NULL)
-        gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, 1, &x.matrix, c->factor, 0, product);
-    for (size_t r = 0; r < product->size1; r++) {
-        const double *source = product->data + r * d;
-        double *sum = c->squares->data + (first + r) / c->columns * c->squares->tda;
-        for (size_t j = 0; j < d; j++)
-            sum[j] += source[j] * source[j];
-    }
-    gsl_matrix_free(product);
-    return FIM_OK;
-}
-
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares) {
     gsl_matrix_set_zero(squares);
-    return each_chunk(&(chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares},
-                      squares_chunk);
+    return each_chunk((chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares});
 }
 
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {
