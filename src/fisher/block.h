@@ -50,6 +50,8 @@ fim_status rows_quadratic(const gsl_matrix *rows, size_t columns, const gsl_matr
 fim_status rows_sum(const gsl_matrix *rows, size_t columns, const double *w, gsl_matrix *m);
 // squares (n, d): Σ_c of the squared entries of rows_nc U; U NULL is the identity.
 fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix *u, gsl_matrix *squares);
+// out (x->size2, y->size2) = alpha Σ_n x_n y_nᵀ, added to out for `more`, over the rows of x and y.
+fim_status rows_cross(double alpha, const gsl_matrix *x, const gsl_matrix *y, bool more, gsl_matrix *out);
 // packed (count, d(d+1)/2) = Σ_c svec(rows_nc rows_ncᵀ) of the samples first .. first + count.
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed);
 // Numbers that a product takes in the place of `kept` ones of its samples.

@@ -178,6 +178,31 @@ fim_status rows_squares(const gsl_matrix *rows, size_t columns, const gsl_matrix
     return each_chunk((chunks){.rows = rows, .factor = u, .columns = columns, .squares = squares});
 }
 
+typedef struct cross {
+    double alpha;
+    const gsl_matrix *x, *y;
+    bool more;
+    gsl_matrix *out;
+    size_t shares;
+} cross;
+
+static fim_status cross_share(void *context, size_t worker, size_t share) {
+    (void)worker;
+    const cross *c = context;
+    const size_t d = c->x->size2, first = share * d / c->shares, end = (share + 1) * d / c->shares;
+    gsl_matrix_const_view x = gsl_matrix_const_submatrix(c->x, 0, first, c->x->size1, end - first);
+    gsl_matrix_view out = gsl_matrix_submatrix(c->out, first, 0, end - first, c->out->size2);
+    gsl_blas_dgemm(CblasTrans, CblasNoTrans, c->alpha, &x.matrix, c->y, c->more, &out.matrix);
+    return FIM_OK;
+}
+
+// OpenBLAS's threads would go on spinning beside the chunks that come next.
+fim_status rows_cross(double alpha, const gsl_matrix *x, const gsl_matrix *y, bool more, gsl_matrix *out) {
+    const size_t threads = fim_linalg_threads();
+    cross c = {alpha, x, y, more, out, threads < x->size2 ? threads : x->size2};
+    return fim_side_by_side(c.shares, c.shares, cross_share, &c);
+}
+
 void rows_pack(const gsl_matrix *rows, size_t columns, size_t first, size_t count, gsl_matrix *packed) {
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < count; r++) {

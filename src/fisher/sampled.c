@@ -116,7 +116,7 @@ static fim_status sampled_diagonal(const fim_fisher *f, const gsl_matrix *u_a, c
         gsl_matrix_view y = gsl_matrix_submatrix(g2, 0, 0, count, s->d_g);
         FIM_TRY(rows_squares(part.s.a, 1, u_a, &x.matrix));
         FIM_TRY(outputs_squares(&part.s, u_g, &y.matrix));
-        gsl_blas_dgemm(CblasTrans, CblasNoTrans, 1.0 / (double)s->n, &x.matrix, &y.matrix, first > 0, lambda);
+        FIM_TRY(rows_cross(1.0 / (double)s->n, &x.matrix, &y.matrix, first > 0, lambda));
     }
 out:
     gsl_matrix_free(a2);
