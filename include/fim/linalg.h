@@ -41,6 +41,10 @@ fim_status fim_matrix_new_single(size_t rows, size_t columns, const char *what, 
 fim_status fim_vector_new(size_t size, const char *what, gsl_vector **out);
 // Deep copies.
 fim_status fim_matrix_copy(const gsl_matrix *source, const char *what, gsl_matrix **out);
+// Σ x_ij y_ij of matrices of the same shape.
+double fim_matrix_inner(const gsl_matrix *x, const gsl_matrix *y);
+// The Frobenius norm, also where the squares are no numbers any more.
+double fim_matrix_norm(const gsl_matrix *m);
 // *out = Uᵀ M U for M (n, n) and U (n, n), a copy of M for U NULL.
 fim_status fim_matrix_turned(const gsl_matrix *m, const gsl_matrix *u, const char *what, gsl_matrix **out);
 

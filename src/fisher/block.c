@@ -1,5 +1,4 @@
 // The block as its users see it: shape checks, and what follows from the classes' few products.
-#include <gsl/gsl_blas.h>
 #include <math.h>
 #include <string.h>
 
@@ -103,12 +102,8 @@ static fim_status inner_kronecker(const void *context, const gsl_matrix *a, cons
     fim_status status = fim_matrix_new(f->d_a, f->d_a, "an inner product", &u);
     if (status == FIM_OK)
         status = fim_fisher_rearranged(f, g, u);
-    if (status == FIM_OK) {
-        double sum = 0;
-        for (size_t i = 0; i < f->d_a; i++)
-            sum += cblas_ddot((int)f->d_a, u->data + i * u->tda, 1, a->data + i * a->tda, 1);
-        *out = sum;
-    }
+    if (status == FIM_OK)
+        *out = fim_matrix_inner(u, a);
     gsl_matrix_free(u);
     return status;
 }

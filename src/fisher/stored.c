@@ -115,10 +115,7 @@ out:
 
 static fim_status stored_norm2(const fim_fisher *f, double *out) {
     const gsl_matrix *rs = cast(f)->rs;
-    double sum = 0;
-    for (size_t i = 0; i < rs->size1; i++)
-        sum += cblas_ddot((int)rs->size2, rs->data + i * rs->tda, 1, rs->data + i * rs->tda, 1);
-    *out = sum;
+    *out = fim_matrix_inner(rs, rs);
     return FIM_OK;
 }
 

@@ -169,10 +169,7 @@ static fim_status norm2_rearranged(const fim_fisher *f, double *out) {
     fim_status status = FIM_OK;
     FIM_TRY(fim_matrix_new(fim_svec_size(f->d_a), fim_svec_size(f->d_g), "the norm of a Fisher block", &rs));
     FIM_TRY(streamed_packed(f, 0, rs));
-    double sum = 0;
-    for (size_t i = 0; i < rs->size1; i++)
-        sum += cblas_ddot((int)rs->size2, rs->data + i * rs->tda, 1, rs->data + i * rs->tda, 1);
-    *out = sum;
+    *out = fim_matrix_inner(rs, rs);
 out:
     gsl_matrix_free(rs);
     return status;

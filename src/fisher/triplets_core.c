@@ -32,13 +32,6 @@ static void coordinates_clear(coordinates *o) {
     gsl_vector_free(o->c);
 }
 
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    double sum = 0;
-    for (size_t i = 0; i < x->size1; i++)
-        sum += cblas_ddot((int)x->size2, x->data + i * x->tda, 1, y->data + i * y->tda, 1);
-    return sum;
-}
-
 static fim_status coordinates_init(coordinates *o, const remainder_map *r) {
     core *c = r->f->class->core(r->f);
     const fim_samples *s = r->f->class->samples(r->f);
@@ -59,7 +52,8 @@ static fim_status coordinates_init(coordinates *o, const remainder_map *r) {
             FIM_TRY(side == 0 ? rows_quadratic(s->a, 1, known[i], q->data)
                               : outputs_inner(s, known[i], q->data));
             for (size_t j = 0; j < n; j++) {
-                const double entry = j < s->n ? gsl_vector_get(q, j) : inner(known[i], known[j - s->n]);
+                const double entry =
+                    j < s->n ? gsl_vector_get(q, j) : fim_matrix_inner(known[i], known[j - s->n]);
                 gsl_matrix_set(k, s->n + i, j, entry);
                 gsl_matrix_set(k, j, s->n + i, entry);
             }
@@ -263,7 +257,7 @@ static fim_status transposed(const coordinates *o, const gsl_matrix *u, const gs
         fim_svec_unpack(u->data + i * u->tda, r->side_a);
         FIM_TRY(rows_quadratic(o->s->a, 1, r->side_a, row));
         for (size_t k = 0; k < r->n_known; k++)
-            row[o->s->n + k] = inner(r->a[k], r->side_a);
+            row[o->s->n + k] = fim_matrix_inner(r->a[k], r->side_a);
         for (size_t j = 0; j < o->n; j++) {
             row[j] *= gsl_vector_get(o->c, j);
             const double d = row[j] - gsl_vector_get(sigma, i) * x->data[i * x->tda + j];

@@ -14,8 +14,8 @@
 //
 // In exact arithmetic M q_j has to be made orthogonal to q_j and q_{j−1} alone, and after a restart once to
 // all. Rounding grows along what has converged; a recurrence in T follows it, and Gram-Schmidt with the whole
-// basis, 4 n flops a vector from memory, is left for the steps before it exceeds √ε: T is accurate to ε until
-// then.
+// basis, 4 n flops a vector from memory, is left for the steps before it exceeds √ε, up to which T is
+// accurate to ε, or the tolerance where that is smaller.
 #include <float.h>
 #include <gsl/gsl_blas.h>
 #include <math.h>

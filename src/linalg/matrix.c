@@ -1,5 +1,6 @@
-// GSL vectors and copies with a status; allocate.c has the matrices.
+// GSL vectors and copies with a status, inner products; allocate.c has the matrices.
 #include <gsl/gsl_blas.h>
+#include <math.h>
 
 #include "fim/linalg.h"
 
@@ -34,4 +35,18 @@ fim_status fim_matrix_turned(const gsl_matrix *m, const gsl_matrix *u, const cha
 out:
     gsl_matrix_free(half);
     return status;
+}
+
+double fim_matrix_inner(const gsl_matrix *x, const gsl_matrix *y) {
+    double sum = 0;
+    for (size_t i = 0; i < x->size1; i++)
+        sum += cblas_ddot((int)x->size2, x->data + i * x->tda, 1, y->data + i * y->tda, 1);
+    return sum;
+}
+
+double fim_matrix_norm(const gsl_matrix *m) {
+    double sum = 0;
+    for (size_t i = 0; i < m->size1; i++)
+        sum = hypot(sum, cblas_dnrm2((int)m->size2, m->data + i * m->tda, 1));
+    return sum;
 }

@@ -2,7 +2,6 @@
 // The sum cancels: below about 3e-5 its digits are lost, and the residual itself is formed where memory
 // allows.
 #include <float.h>
-#include <gsl/gsl_blas.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -24,10 +23,7 @@ static fim_status dense_residual(const fim_candidate *candidate, double *out) {
     FIM_TRY(fim_fisher_dense(reference->f, f));
     FIM_TRY(fim_op_dense(candidate->op, op));
     gsl_matrix_sub(f, op);
-    double sum = 0;
-    for (size_t i = 0; i < d; i++)
-        sum += cblas_ddot((int)d, f->data + i * f->tda, 1, f->data + i * f->tda, 1);
-    *out = sum;
+    *out = fim_matrix_inner(f, f);
 out:
     gsl_matrix_free(f);
     gsl_matrix_free(op);

@@ -14,13 +14,6 @@
 // Factors may couple outputs by rounding, at most by this much of the operator.
 #define COUPLED_MOST 1e-12
 
-static double norm(const gsl_matrix *m) {
-    double sum = 0;
-    for (size_t i = 0; i < m->size1; i++)
-        sum = hypot(sum, cblas_dnrm2((int)m->size2, m->data + i * m->tda, 1));
-    return sum;
-}
-
 // What of a sum of Kronecker terms lies between outputs, at most; *all bounds the whole.
 static double coupled(const small_op *s, double *all) {
     double between = 0;
@@ -30,8 +23,8 @@ static double coupled(const small_op *s, double *all) {
         for (size_t i = 0; i < s->g[k]->size1; i++)
             for (size_t j = 0; j < s->g[k]->size2; j++)
                 off += i != j ? pow(gsl_matrix_get(s->g[k], i, j), 2) : 0;
-        between += norm(s->a[k]) * sqrt(off);
-        *all += norm(s->a[k]) * norm(s->g[k]);
+        between += fim_matrix_norm(s->a[k]) * sqrt(off);
+        *all += fim_matrix_norm(s->a[k]) * fim_matrix_norm(s->g[k]);
     }
     return between;
 }
@@ -121,8 +114,7 @@ static fim_status difference_at(const small_op *s, size_t j, gsl_matrix *scratch
     return FIM_OK;
 }
 
-// ---- The Frobenius norms of all blocks, by inner products: ‖F_j − F̂_j‖² = ‖F_j‖² − 2⟨F_j, F̂_j⟩ + ‖F̂_j‖²
-// ----
+// ---- The Frobenius norms of all blocks: ‖F_j − F̂_j‖² = ‖F_j‖² − 2⟨F_j, F̂_j⟩ + ‖F̂_j‖² ----
 
 typedef struct bound {
     double norm;    // of the difference, at most
@@ -134,13 +126,6 @@ typedef struct bound {
 static int by_norm(const void *x, const void *y) {
     const double a = ((const bound *)x)->norm, b = ((const bound *)y)->norm;
     return (a < b) - (a > b);
-}
-
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    double sum = 0;
-    for (size_t i = 0; i < x->size1; i++)
-        sum += cblas_ddot((int)x->size2, x->data + i * x->tda, 1, y->data + i * y->tda, 1);
-    return sum;
 }
 
 // ‖F_j‖² = N⁻² Σ_nm w_nj (a_n·a_m)² w_mj, some rows n at a time.
@@ -187,7 +172,7 @@ static fim_status term_norms(const small_op *s, const gsl_matrix *a, const gsl_m
         for (size_t j = 0; j < w->size2; j++)
             bounds[j].inner += gsl_matrix_get(s->g[k], j, j) * gsl_vector_get(sums, j);
         for (size_t l = 0; l <= k; l++) {
-            const double both = (l < k ? 2 : 1) * inner(s->a[k], s->a[l]);
+            const double both = (l < k ? 2 : 1) * fim_matrix_inner(s->a[k], s->a[l]);
             for (size_t j = 0; j < w->size2; j++)
                 bounds[j].op2 += both * gsl_matrix_get(s->g[k], j, j) * gsl_matrix_get(s->g[l], j, j);
         }

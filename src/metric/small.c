@@ -50,13 +50,6 @@ void small_op_clear(small_op *s) {
     *s = (small_op){0};
 }
 
-static double norm(const gsl_matrix *m) {
-    double sum = 0;
-    for (size_t i = 0; i < m->size1; i++)
-        sum = hypot(sum, cblas_dnrm2((int)m->size2, m->data + i * m->tda, 1));
-    return sum;
-}
-
 // small = Pᵀ M P for a symmetric M; *lost bounds ‖M − P small Pᵀ‖.
 static fim_status project_both(const fim_reduced *frame, bool inputs, const gsl_matrix *m, gsl_matrix **small,
                                double *lost) {
@@ -92,7 +85,7 @@ static fim_status init_terms(small_op *s, const parts *p) {
         double lost_a, lost_g;
         FIM_TRY(project_both(s->frame, true, p->a[k], &s->a[k], &lost_a));
         FIM_TRY(project_both(s->frame, false, p->g[k], &s->g[k], &lost_g));
-        s->lost += lost_a * norm(p->g[k]) + norm(p->a[k]) * lost_g;
+        s->lost += lost_a * fim_matrix_norm(p->g[k]) + fim_matrix_norm(p->a[k]) * lost_g;
     }
 out:
     return status;
@@ -142,7 +135,7 @@ static fim_status init_basis(small_op *s, const parts *p) {
     const size_t d_a = p->lambda->size1, d_g = p->lambda->size2, most = d_a > d_g ? d_a : d_g;
     size_t *rows = NULL, *columns = NULL;
     double *row_weight2 = NULL, *column_weight2 = NULL, lost2 = 0, dropped2 = 0;
-    const double negligible = 1e-14 * norm(p->lambda);
+    const double negligible = 1e-14 * fim_matrix_norm(p->lambda);
     fim_status status = FIM_OK;
     FIM_TRY(fim_alloc(most, sizeof *rows, "a part of a basis", &rows));
     FIM_TRY(fim_alloc(most, sizeof *columns, "a part of a basis", &columns));

@@ -1,5 +1,4 @@
 // The steps of an approximation against the exact ones: what it is worth as a preconditioner.
-#include <gsl/gsl_blas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +23,6 @@ const char *fim_step_name(fim_step_metric metric) {
 #undef FIM_STEP_NAME
     };
     return names[metric];
-}
-
-// Matrices of ours are contiguous.
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    return cblas_ddot((int)(x->size1 * x->size2), x->data, 1, y->data, 1);
 }
 
 // True for the failures that leave numbers out, and not the whole.
@@ -153,10 +147,10 @@ static fim_status compare(const fim_steps *s, size_t i, const gsl_matrix *y, gsl
     fim_status status = fim_fisher_apply(s->f, y, fy);
     if (status != FIM_OK)
         return status;
-    const double along = inner(s->gradient, y), best = inner(s->gradient, exact);
-    const double length = sqrt(inner(y, y)), exact_length = sqrt(inner(exact, exact));
-    const double curvature = inner(y, fy) + s->damping[i] * length * length;
-    gsl_matrix_set(values, FIM_STEP_COSINE, i, inner(y, exact) / (length * exact_length));
+    const double along = fim_matrix_inner(s->gradient, y), best = fim_matrix_inner(s->gradient, exact);
+    const double length = sqrt(fim_matrix_inner(y, y)), exact_length = sqrt(fim_matrix_inner(exact, exact));
+    const double curvature = fim_matrix_inner(y, fy) + s->damping[i] * length * length;
+    gsl_matrix_set(values, FIM_STEP_COSINE, i, fim_matrix_inner(y, exact) / (length * exact_length));
     gsl_matrix_set(values, FIM_STEP_LENGTH, i, length / exact_length);
     gsl_matrix_set(values, FIM_STEP_DECREASE, i, (2 * along - curvature) / best);
     gsl_matrix_set(values, FIM_STEP_SCALED, i, along * along / (curvature * best));

@@ -1,7 +1,6 @@
 // What is known of an operator holds for one close to it: eigenvalues move by the distance at most (Weyl),
 // all of them together too (Hoffman & Wielandt). deflation, lanczos and kpsvd:2 converge to one operator, and
 // a dense eigensolver is not paid for three times.
-#include <gsl/gsl_blas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +31,6 @@ static fim_status collect(void *context, const char *name, const gsl_matrix *mat
     return FIM_OK;
 }
 
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    double sum = 0;
-    for (size_t i = 0; i < x->size1; i++)
-        sum += cblas_ddot((int)x->size2, x->data + i * x->tda, 1, y->data + i * y->tda, 1);
-    return sum;
-}
-
 // ‖x − sign·y‖, without cancellation.
 static double apart(const gsl_matrix *x, double sign, const gsl_matrix *y) {
     double sum = 0;
@@ -54,9 +46,9 @@ static double apart(const gsl_matrix *x, double sign, const gsl_matrix *y) {
 static double distance_to(const factors *f, const twin *t) {
     double sum = 0;
     for (size_t k = 0; k < f->terms; k++) {
-        const double sign = inner(f->a[k], t->a[k]) < 0 ? -1 : 1;
-        sum += apart(f->a[k], sign, t->a[k]) * sqrt(inner(f->g[k], f->g[k])) +
-               sqrt(inner(t->a[k], t->a[k])) * apart(f->g[k], sign, t->g[k]);
+        const double sign = fim_matrix_inner(f->a[k], t->a[k]) < 0 ? -1 : 1;
+        sum += apart(f->a[k], sign, t->a[k]) * sqrt(fim_matrix_inner(f->g[k], f->g[k])) +
+               sqrt(fim_matrix_inner(t->a[k], t->a[k])) * apart(f->g[k], sign, t->g[k]);
     }
     return sum;
 }

@@ -78,14 +78,9 @@ out:
     return status;
 }
 
-// Matrices of ours are contiguous.
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    return cblas_ddot((int)(x->size1 * x->size2), x->data, 1, y->data, 1);
-}
-
 static fim_status basis_norm2(const fim_op *op, double *out) {
     const gsl_matrix *lambda = ((const basis *)op)->lambda;
-    *out = inner(lambda, lambda);
+    *out = fim_matrix_inner(lambda, lambda);
     return FIM_OK;
 }
 
@@ -167,7 +162,7 @@ static fim_status basis_inner(const fim_op *op, const fim_form *f, double *out) 
         return status;
     status = f->diagonal(f->context, self->u_a, self->u_g, diagonal);
     if (status == FIM_OK)
-        *out = inner(diagonal, self->lambda);
+        *out = fim_matrix_inner(diagonal, self->lambda);
     gsl_matrix_free(diagonal);
     return status;
 }

@@ -56,13 +56,6 @@ static fim_status kronecker_dense(const fim_op *op, gsl_matrix *dense) {
     return FIM_OK;
 }
 
-static double inner(const gsl_matrix *x, const gsl_matrix *y) {
-    double sum = 0;
-    for (size_t i = 0; i < x->size1; i++)
-        sum += cblas_ddot((int)x->size2, x->data + i * x->tda, 1, y->data + i * y->tda, 1);
-    return sum;
-}
-
 static double trace(const gsl_matrix *m) {
     double sum = 0;
     for (size_t i = 0; i < m->size1; i++)
@@ -75,7 +68,8 @@ static fim_status kronecker_norm2(const fim_op *op, double *out) {
     double sum = 0;
     for (size_t k = 0; k < self->terms; k++)
         for (size_t l = 0; l <= k; l++)
-            sum += (l < k ? 2 : 1) * inner(self->a[k], self->a[l]) * inner(self->g[k], self->g[l]);
+            sum += (l < k ? 2 : 1) * fim_matrix_inner(self->a[k], self->a[l]) *
+                   fim_matrix_inner(self->g[k], self->g[l]);
     *out = sum;
     return FIM_OK;
 }
@@ -103,7 +97,7 @@ static fim_status kronecker_rearranged(const fim_op *op, bool transposed, const 
     gsl_matrix *const *from = transposed ? self->a : self->g, *const *to = transposed ? self->g : self->a;
     gsl_matrix_set_zero(y);
     for (size_t k = 0; k < self->terms; k++) {
-        const double weight = inner(from[k], x);
+        const double weight = fim_matrix_inner(from[k], x);
         for (size_t i = 0; i < y->size1; i++)
             cblas_daxpy((int)y->size2, weight, to[k]->data + i * to[k]->tda, 1, y->data + i * y->tda, 1);
     }
@@ -177,7 +171,7 @@ static size_t live_coordinates(size_t terms, gsl_matrix *const *m, size_t *index
     for (size_t i = 0; i < n; i++)
         index[i] = false;
     for (size_t k = 0; k < terms; k++) {
-        const double norm = sqrt(inner(m[k], m[k]));
+        const double norm = sqrt(fim_matrix_inner(m[k], m[k]));
         for (size_t i = 0; i < n; i++) {
             gsl_vector_const_view row = gsl_matrix_const_row(m[k], i);
             index[i] |= gsl_blas_dnrm2(&row.vector) > negligible * norm;

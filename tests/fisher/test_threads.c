@@ -87,8 +87,8 @@ Test(threads, the_same_threads_make_the_same_bits) {
     const fim_net net = test_network(FIM_CATEGORICAL, &shapes[0], 7);
     const fim_data data = test_inputs(&net, N, 8);
     fim_samples samples[4];
-    gsl_matrix *v = plain_random_symmetric(9, 3), *w = plain_random_symmetric(7, 4), *first_v = NULL,
-               *first_w = NULL;
+    gsl_matrix *v = plain_random_symmetric(9, 3), *w = plain_random_symmetric(7, 4), *first_u = NULL,
+               *first_t = NULL;
     capture(&net, &data, &specs[2], THREADS, NULL, samples);
     fim_fisher *f = NULL;
     TEST_OK(fim_fisher_new(&samples[0], &f));
@@ -96,9 +96,9 @@ Test(threads, the_same_threads_make_the_same_bits) {
         gsl_matrix *u = gsl_matrix_alloc(7, 7), *t = gsl_matrix_alloc(9, 9);
         TEST_OK(fim_fisher_rearranged(f, v, u));
         TEST_OK(fim_fisher_rearranged_transposed(f, w, t));
-        first_v = k == 0 ? t : first_v;
-        first_w = k == 0 ? u : first_w;
-        cr_assert(test_max_difference(t, first_v) == 0 && test_max_difference(u, first_w) == 0, "time %zu",
+        first_u = k == 0 ? u : first_u;
+        first_t = k == 0 ? t : first_t;
+        cr_assert(test_max_difference(u, first_u) == 0 && test_max_difference(t, first_t) == 0, "time %zu",
                   k);
     }
     fim_fisher_free(f);
